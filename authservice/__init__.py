@@ -1,0 +1,56 @@
+"""authservice: sign up, sign in, and guarded routes, on Flask and MongoDB."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from authservice import cli, config, embedded, store
+from authservice.auth import routes as auth
+from authservice.extensions import bcrypt, cors
+from authservice.security import passwords, tokens
+from authservice.users import routes as users
+from authservice.web import bodies, documentation, guards, observability, problems
+
+
+def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
+    """The application, from FLASK_* variables; ``overrides`` are settings by name, without the prefix.
+
+    Raises ConfigurationError with every fault named, EmbeddedUnavailable.
+    """
+    settings = config.load(os.environ, overrides)
+    app = Flask(__name__, instance_path=settings["INSTANCE_PATH"], static_folder=None)
+    app.config.from_prefixed_env()
+    app.config.update(settings)
+    if settings["MONGO_URI"] is None:
+        _use_embedded_database(app)
+
+    store.connect(app)
+    app.json = bodies.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
+    bcrypt.init_app(app)
+    passwords.gate.init_app(app)
+    tokens.init_app(app)
+    observability.init_app(app)
+    problems.init_app(app)
+    guards.init_app(app)
+    cors.init_app(app, **bodies.cors_options(settings["CORS_ORIGINS"]))
+
+    api = documentation.init_app(app)
+    for blueprint in (users.blueprint, auth.blueprint, observability.blueprint):
+        api.register_blueprint(blueprint)
+    app.cli.add_command(cli.group)
+
+    hops = settings["TRUSTED_PROXIES"]
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _use_embedded_database(app: Flask) -> None:
+    directory = Path(app.instance_path)
+    app.config["MONGO_URI"] = embedded.find_or_start(directory)
+    if app.config["JWT_SECRET_KEY"] is None:
+        app.config["JWT_SECRET_KEY"] = config.development_secret(directory)

@@ -1,0 +1,177 @@
+"""The tree of refusals: every answer that is not a success.
+
+A refusal is raised where it is known and rendered by ``web/problems.py``. Nobody catches it in between.
+
+    Refusal
+    |-- BodyMalformed         400 body_malformed
+    |-- RequestMalformed      400 request_malformed
+    |-- Unauthenticated
+    |   |-- TokenMissing      401 token_missing
+    |   |-- TokenInvalid      401 token_invalid
+    |   |-- TokenExpired      401 token_expired
+    |   `-- CredentialsInvalid 401 credentials_invalid
+    |-- NotFound              404 not_found
+    |-- UserUnknown           404 user_unknown
+    |-- MethodNotAllowed      405 method_not_allowed
+    |-- EmailTaken            409 email_taken
+    |-- BodyTooLarge          413 body_too_large
+    |-- MediaTypeUnsupported  415 media_type_unsupported
+    |-- ValidationFailed      422 validation_failed
+    |-- InternalError         500 internal_error
+    |-- HashingBusy           503 hashing_busy
+    `-- DatabaseUnavailable   503 database_unavailable
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a request body: where it is (RFC 6901 pointer), its stable code, a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Refusal(Exception):
+    """An answer that is not a success, with everything that the caller may learn about it."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    explanation: ClassVar[str]
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(self.code)
+        self.detail = detail or self.explanation
+
+
+class BodyMalformed(Refusal):
+    status = 400
+    code = "body_malformed"
+    title = "The body is not JSON"
+    explanation = "Send one JSON object as strict UTF-8: no byte order mark, no duplicate keys, no NaN or Infinity."
+
+
+class RequestMalformed(Refusal):
+    status = 400
+    code = "request_malformed"
+    title = "The request is malformed"
+    explanation = "The request does not follow HTTP."
+
+
+class Unauthenticated(Refusal):
+    """A 401: it always comes with a ``WWW-Authenticate`` challenge (RFC 9110 section 11.6.1)."""
+
+    status = 401
+    challenge_error: ClassVar[str | None] = None  # the error attribute of RFC 6750 section 3.1
+
+
+class TokenMissing(Unauthenticated):
+    code = "token_missing"
+    title = "A token is needed"
+    explanation = "Send the access token of POST /auth as 'Authorization: Bearer <token>'."
+
+
+class TokenInvalid(Unauthenticated):
+    code = "token_invalid"
+    title = "The token is not valid"
+    explanation = "The token is malformed, forged, of the wrong type, or no longer good. Sign in again."
+    challenge_error = "invalid_token"
+
+
+class TokenExpired(Unauthenticated):
+    code = "token_expired"
+    title = "The token has expired"
+    explanation = "The token has expired. Sign in again."
+    challenge_error = "invalid_token"
+
+
+class CredentialsInvalid(Unauthenticated):
+    code = "credentials_invalid"
+    title = "Wrong e-mail or password"
+    explanation = "No account that may sign in has this e-mail and this password."
+
+
+class NotFound(Refusal):
+    status = 404
+    code = "not_found"
+    title = "Nothing is here"
+    explanation = "No route has this path. GET /openapi.json lists them all."
+
+
+class UserUnknown(Refusal):
+    status = 404
+    code = "user_unknown"
+    title = "No such user"
+    explanation = "No user has this e-mail or id."
+
+
+class MethodNotAllowed(Refusal):
+    status = 405
+    code = "method_not_allowed"
+    title = "The method is not allowed here"
+    explanation = "The Allow header lists the methods of this path."
+
+
+class EmailTaken(Refusal):
+    status = 409
+    code = "email_taken"
+    title = "The e-mail is taken"
+    explanation = "An account with this e-mail exists. Sign in instead."
+
+
+class BodyTooLarge(Refusal):
+    status = 413
+    code = "body_too_large"
+    title = "The body is too large"
+    explanation = "A body may have 16,384 bytes."
+
+
+class MediaTypeUnsupported(Refusal):
+    status = 415
+    code = "media_type_unsupported"
+    title = "The media type is not supported"
+    explanation = "Send 'Content-Type: application/json'."
+
+
+class ValidationFailed(Refusal):
+    status = 422
+    code = "validation_failed"
+    title = "The body does not fit"
+    explanation = "Mend each of the listed errors."
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+
+class InternalError(Refusal):
+    status = 500
+    code = "internal_error"
+    title = "Something went wrong here"
+    explanation = "It has been logged. Quote the request id when you report it."
+
+
+class HashingBusy(Refusal):
+    """The hashing gate is full: nothing was checked and nothing was written."""
+
+    status = 503
+    code = "hashing_busy"
+    title = "Too many passwords are being checked"
+    explanation = "Nothing was changed. Try again after the seconds in Retry-After."
+    retry_after_seconds = 1
+
+
+class DatabaseUnavailable(Refusal):
+    """The database did not answer in its time-out, so the answer is no."""
+
+    status = 503
+    code = "database_unavailable"
+    title = "The database does not answer"
+    explanation = "Try again after the seconds in Retry-After."
+    retry_after_seconds = 2

@@ -1,0 +1,123 @@
+"""Passwords: hash, check, decoy, and the gate that keeps hashing from starving everything else."""
+
+import base64
+import hmac
+import os
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flask import Flask
+
+from authservice.errors import HashingBusy
+from authservice.extensions import bcrypt
+
+BCRYPT_BYTES = 72  # bcrypt reads no more
+# The key is no secret. It keeps the reduced form apart from every other SHA-384 in the world, so that hashes leaked
+# elsewhere cannot be tried here in place of the password ("password shucking").
+_REDUCTION_KEY = b"authservice: a password of more than 72 bytes"
+# Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
+_WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
+_LOWEST_COST = 4
+HASHING_NICENESS = 10
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What checking a password found; ``renewed_hash`` is to be stored in place of the hash that was checked."""
+
+    matches: bool
+    renewed_hash: str | None = None
+
+
+class HashingGate:
+    """Lets BCRYPT_CONCURRENCY hashes run in this process and BCRYPT_QUEUE wait; the rest are refused at once.
+
+    Bounding the number of waiters, not their time, is what keeps the other routes fast in a sign-in storm.
+    """
+
+    _threads: ThreadPoolExecutor
+    _places: threading.BoundedSemaphore
+
+    def init_app(self, app: Flask) -> None:
+        concurrency, queue = app.config["BCRYPT_CONCURRENCY"], app.config["BCRYPT_QUEUE"]
+        self._places = threading.BoundedSemaphore(concurrency + queue)
+        # The threads start with the first password: nothing is lost when the process forks before that.
+        self._threads = ThreadPoolExecutor(concurrency, "hashing", initializer=_give_way)
+
+    def run(self, hashing: Callable[[], T]) -> T:
+        """Raises HashingBusy when nobody else may wait."""
+        if not self._places.acquire(blocking=False):
+            raise HashingBusy
+        try:
+            return self._threads.submit(hashing).result()
+        finally:
+            self._places.release()
+
+
+gate = HashingGate()
+
+
+def hash_password(password: str) -> str:
+    """The bcrypt hash to store. Raises HashingBusy."""
+    return gate.run(lambda: _hash(password))
+
+
+def check_password(password: str, stored_hash: object, *, foreign: bool, renew: bool) -> Check:
+    """Compare, in a time that tells nothing: neither whether there is a hash nor what it cost.
+
+    ``stored_hash`` is what the user's document holds, well-formed or not; None where there is no user.
+    ``foreign`` says that another stack wrote it: Node's bcrypt cut passwords at 72 bytes, so it is compared with
+    that much. ``renew`` asks for a new hash where a matching one is foreign or cheaper than BCRYPT_LOG_ROUNDS.
+    Raises HashingBusy.
+    """
+    return gate.run(lambda: _check(password, stored_hash, foreign, renew))
+
+
+def _check(password: str, stored_hash: object, foreign: bool, renew: bool) -> Check:
+    cost: int = bcrypt._log_rounds
+    if not isinstance(stored_hash, str) or not _WELL_FORMED.fullmatch(stored_hash):
+        _spend(password, cost, cost + 1)
+        return Check(matches=False)
+    stored_cost = int(stored_hash[4:6])
+    attempt = password.encode()[:BCRYPT_BYTES] if foreign else _reduce(password)
+    try:
+        matches = bool(bcrypt.check_password_hash(stored_hash, attempt))
+    except ValueError:  # the salt is none, though it looks like one
+        matches, stored_cost = False, _LOWEST_COST
+    # 2^c and then 2^c + ... + 2^(C-1) make 2^C: a user of another stack, with a cheaper hash, answers no sooner.
+    _spend(password, stored_cost, cost)
+    if matches and renew and (foreign or stored_cost < cost):
+        return Check(matches, _hash(password))
+    return Check(matches)
+
+
+def _hash(password: str) -> str:
+    hashed: bytes = bcrypt.generate_password_hash(_reduce(password))
+    return hashed.decode("ascii")
+
+
+def _reduce(password: str) -> bytes:
+    """bcrypt's input: the password itself up to 72 bytes, as Node's bcrypt has it; beyond them a keyed digest."""
+    whole = password.encode()
+    if len(whole) <= BCRYPT_BYTES:
+        return whole
+    return base64.b64encode(hmac.digest(_REDUCTION_KEY, whole, "sha384"))
+
+
+def _spend(password: str, lowest_cost: int, highest_cost: int) -> None:
+    """Hash against a decoy at every cost from the lowest up to, not including, the highest."""
+    for cost in range(lowest_cost, highest_cost):
+        bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])
+
+
+def _give_way() -> None:
+    """Hashing yields the core to the threads that answer. Linux alone has a priority per thread."""
+    if hasattr(threading, "get_native_id") and os.uname().sysname == "Linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)

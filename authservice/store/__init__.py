@@ -1,0 +1,67 @@
+"""The only home of MongoDB: one atomic operation a function, and no rules in here."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from flask import Flask
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from authservice.errors import DatabaseUnavailable
+from authservice.extensions import mongo
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def connect(app: Flask) -> None:
+    """Bind the client; nothing is sent until the first request. What the URI itself says wins."""
+    uri: str = app.config["MONGO_URI"]
+    said = parse_uri(uri)["options"] if uri.startswith("mongodb:") else _options_of(uri)
+    wanted = {
+        "timeoutMS": app.config["MONGO_TIMEOUT_MS"],
+        "w": "majority",
+        "journal": True,
+        "tz_aware": True,
+        "appname": "authservice",
+    }
+    mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said})
+
+
+def asks_database(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn every failure of the database into DatabaseUnavailable: when it cannot be asked, the answer is no."""
+
+    @functools.wraps(function)
+    def ask(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except PyMongoError as error:
+            # Its class and code alone: the text may hold an e-mail or the URI's password.
+            log.error(
+                "database_error",
+                extra={"operation": function.__name__, "error": type(error).__name__, "errorCode": _code(error)},
+            )
+            raise DatabaseUnavailable from None
+
+    return ask
+
+
+@asks_database
+def ping() -> None:
+    """Raises DatabaseUnavailable when no answer comes within MONGO_TIMEOUT_MS."""
+    assert mongo.cx is not None
+    mongo.cx.admin.command("ping")
+
+
+def _options_of(uri: str) -> Mapping[str, Any]:
+    """The options that a mongodb+srv:// URI spells out; reading the rest would ask the DNS."""
+    _, _, query = uri.partition("?")
+    return {pair.partition("=")[0].lower(): True for pair in query.split("&") if pair}
+
+
+def _code(error: PyMongoError) -> Any:
+    return getattr(error, "code", None)

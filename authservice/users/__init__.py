@@ -1,0 +1,1 @@
+"""The tutorial's users module: signing up, and what a user may see."""

@@ -1,0 +1,1 @@
+"""The edge that all features share: bodies, guards, problems, observability."""

@@ -1,0 +1,205 @@
+"""Request bodies: strict JSON in, exact complaints out, and the Blueprint whose routes document both."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+import flask_smorest
+from flask import Request, current_app
+from flask.json.provider import DefaultJSONProvider
+from gunicorn.http.errors import ParseException
+from marshmallow import Schema, ValidationError, fields
+from webargs.flaskparser import FlaskParser
+
+from authservice import errors
+from authservice.config import BODY_MAX_BYTES
+from authservice.errors import Fault, Refusal
+from authservice.security import emails, strict_json
+from authservice.web.problems import MEDIA_TYPE, ProblemSchema
+
+PASSWORD_MAX_CHARACTERS = 1_024
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class StrictJSONProvider(DefaultJSONProvider):
+    """JSON by RFC 8259 alone. flask-pymongo's own would read MongoDB's Extended JSON: operators from strangers."""
+
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return strict_json.loads(s)
+
+
+class BodyParser(FlaskParser):
+    """webargs, through the strict provider, with refusals of ours."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if req.mimetype != "application/json":
+            raise errors.MediaTypeUnsupported
+        try:
+            return current_app.json.loads(_read(req))
+        except ValueError:
+            raise errors.BodyMalformed from None
+
+    def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
+        # webargs puts the location, json, on top of marshmallow's own tree
+        raise errors.ValidationFailed([fault for tree in error.messages_dict.values() for fault in _faults(tree)])
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """A Blueprint whose bodies are strict and whose refusals stand in the documentation."""
+
+    ARGUMENTS_PARSER = BodyParser()
+
+    def refusals(self, *refusals: type[Refusal]) -> Callable[[Function], Function]:
+        """Document, by status, which refusals a route can answer."""
+        by_status: dict[int, list[type[Refusal]]] = {}
+        every: tuple[type[Refusal], ...] = (*refusals, errors.InternalError)
+        for refusal in every:
+            by_status.setdefault(refusal.status, []).append(refusal)
+
+        def document(function: Function) -> Function:
+            for status, ones in by_status.items():
+                function = self.alt_response(
+                    status,
+                    schema=ProblemSchema,
+                    content_type=MEDIA_TYPE,
+                    description="; ".join(f"`{one.code}`: {one.title}" for one in ones),
+                )(function)
+            return function
+
+        return document
+
+
+def cors_options(origins: tuple[str, ...]) -> dict[str, Any]:
+    """What flask-cors is told: an exact list of origins, and the headers that a front-end sends and reads."""
+    return {
+        "origins": list(origins),
+        "supports_credentials": True,
+        "allow_headers": ["Authorization", "Content-Type", "X-Requested-With", "X-Request-Id"],
+        "expose_headers": ["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
+        "methods": ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
+        "max_age": 600,
+        "vary_header": True,
+        "always_send": False,
+    }
+
+
+OF_BODY = (
+    errors.BodyMalformed,
+    errors.BodyTooLarge,
+    errors.MediaTypeUnsupported,
+    errors.ValidationFailed,
+)
+
+
+def fault(code: str, detail: str) -> list[Any]:
+    """A marshmallow message that keeps its code: a list of one, for marshmallow takes lists as they are."""
+    return [{"code": code, "detail": detail}]
+
+
+class Body(Schema):
+    """A JSON object with exactly the fields that it declares."""
+
+    error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "unknown": fault("unknown_field", "This field is not one of the body's fields."),
+        "type": fault("wrong_type", "Send a JSON object."),
+    }
+
+
+_TEXT_MESSAGES: dict[str, str | list[Any] | dict[Any, Any]] = {
+    "required": fault("required", "This field is required."),
+    "null": fault("wrong_type", "Send a string."),
+    "invalid": fault("wrong_type", "Send a string."),
+    "invalid_utf8": fault("wrong_type", "Send a string."),
+}
+
+
+class Text(fields.String):
+    """A string, with complaints that carry a code."""
+
+    default_error_messages = _TEXT_MESSAGES
+
+
+class NewEmail(Text):
+    """An e-mail address that somebody signs up with. The value stays as it was typed."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        typed: str = super()._deserialize(value, *args, **kwargs)
+        if not emails.is_address(typed):
+            raise ValidationError(fault("invalid_email", "Send an e-mail address such as natalie@example.com."))
+        return typed
+
+
+class Email(Text):
+    """An e-mail address that somebody shows: another stack may have let in what we would not."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        typed: str = super()._deserialize(value, *args, **kwargs)
+        if len(typed.strip()) > emails.EMAIL_MAX_CHARACTERS:
+            raise ValidationError(fault("too_long", f"Use at most {emails.EMAIL_MAX_CHARACTERS} characters."))
+        return typed
+
+
+class Password(Text):
+    """A password that somebody shows: anything that could ever have been set."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        password: str = super()._deserialize(value, *args, **kwargs)
+        if "\0" in password:  # for bcrypt "ab" equals "ab\0ab"
+            raise ValidationError(fault("invalid_character", "Use any characters but NUL."))
+        if not password:
+            raise ValidationError(fault("too_short", "Send a password."))
+        if len(password) > PASSWORD_MAX_CHARACTERS:
+            raise ValidationError(fault("too_long", f"Use at most {PASSWORD_MAX_CHARACTERS} characters."))
+        return password
+
+
+class NewPassword(Password):
+    """A password that somebody sets: PASSWORD_MIN_LENGTH code points or more."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        password = super()._deserialize(value, *args, **kwargs)
+        least: int = current_app.config["PASSWORD_MIN_LENGTH"]
+        if len(password) < least:
+            raise ValidationError(fault("too_short", f"Use at least {least} characters."))
+        return password
+
+
+def _read(request: Request) -> bytes:
+    """The whole body. Raises BodyTooLarge, and never hands out a part.
+
+    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself.
+    """
+    try:
+        if request.content_length is not None:
+            if request.content_length > BODY_MAX_BYTES:
+                raise errors.BodyTooLarge
+            return request.get_data()
+        if not request.environ.get("wsgi.input_terminated"):
+            return b""
+        body: bytes = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
+    except (ParseException, OSError):  # a chunk that is none, or a connection that ended early
+        raise errors.BodyMalformed("The body ended early or was not well chunked.") from None
+    if len(body) > BODY_MAX_BYTES:
+        raise errors.BodyTooLarge
+    return body
+
+
+def _faults(messages: Any, pointer: str = "") -> Iterator[Fault]:
+    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself."""
+    if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"}:
+        yield Fault(pointer, messages["code"], messages["detail"])
+    elif isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            yield from _faults(inner, pointer if name == "_schema" else f"{pointer}/{_escaped(name)}")
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from _faults(inner, pointer)
+    else:
+        yield Fault(pointer, "invalid", str(messages))
+
+
+def _escaped(name: object) -> str:
+    """RFC 6901 section 3, at a length that an answer bears."""
+    return str(name)[:100].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,54 @@
+"""How the service is served: ``gunicorn wsgi:app`` in this directory reads this file."""
+
+import os
+import sys
+
+from authservice import embedded
+from authservice.config import ConfigurationError, instance_path, load
+from authservice.errors import DatabaseUnavailable
+from authservice.store import users
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '3000')}"  # the tutorial's port
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+worker_class = "gthread"
+threads = 4
+keepalive = 30
+max_requests = 0
+# A header of a client must never move a route or change the scheme; FLASK_TRUSTED_PROXIES says whom to believe.
+forwarder_headers = ""
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+control_socket_disable = True
+accesslog = None  # the service writes its own line a request
+
+
+def on_starting(server):
+    """In the master, before any worker: refuse bad settings once, and start the embedded database if it is wanted."""
+    try:
+        settings = load(os.environ)
+        if settings["MONGO_URI"] is None:
+            directory = instance_path(os.environ)
+            embedded.own(directory)
+            server.log.warning(
+                "FLASK_MONGO_URI is not set: using the embedded database in %s. "
+                "It is for development; production sets FLASK_MONGO_URI to a MongoDB.",
+                directory,
+            )
+    except (ConfigurationError, embedded.EmbeddedUnavailable) as error:
+        sys.exit(str(error))
+
+
+def post_fork(server, worker):
+    embedded.let_go()
+
+
+def post_worker_init(worker):
+    """The unique index, before the first request. Without a database the first sign-up builds it."""
+    try:
+        users.ensure_indexes()
+    except DatabaseUnavailable:
+        worker.log.warning("the database does not answer yet; the service answers 503 until it does")
+
+
+def on_exit(server):
+    embedded.disown()

@@ -1,0 +1,117 @@
+"""What all tests share: one real database server, a database of its own for each test, an app on it."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from authservice import create_app, embedded
+from authservice.extensions import mongo
+from tests.service import Service
+
+SECRET = "tests-sign-with-this-secret-and-nothing-else-does"
+PASSWORD = "correct horse battery"
+ALICE = "alice@example.com"
+BOB = "bob@example.com"
+CHARLIE = "charlie@example.com"  # has no account
+
+for variable in [name for name in os.environ if name.startswith("FLASK_")]:
+    del os.environ[variable]  # whatever the developer's shell has set, tests say what they need
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of the SecantusDB that all tests of this run share."""
+    server = embedded.start(tmp_path_factory.mktemp("database"))
+    yield server.uri.removeprefix("mongodb://").partition("/")[0]
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def database_client(database_server: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of the tests' own, to look into the database behind the service's back."""
+    with MongoClient(f"mongodb://{database_server}/?directConnection=true&retryWrites=false", tz_aware=True) as client:
+        yield client
+
+
+@pytest.fixture
+def database(database_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+    name = f"test_{uuid.uuid4().hex}"
+    yield database_client[name]
+    database_client.drop_database(name)
+
+
+@pytest.fixture
+def mongo_uri(database_server: str, database: Database[dict[str, Any]]) -> str:
+    return f"mongodb://{database_server}/{database.name}?directConnection=true&retryWrites=false"
+
+
+@pytest.fixture
+def settings(mongo_uri: str) -> dict[str, Any]:
+    """What ``create_app`` gets; a test may change it before it asks for ``app``."""
+    return {"MONGO_URI": mongo_uri, "JWT_SECRET_KEY": SECRET, "BCRYPT_LOG_ROUNDS": 4, "BCRYPT_QUEUE": 100}
+
+
+@pytest.fixture
+def app(settings: dict[str, Any]) -> Iterator[Flask]:
+    app = create_app(settings)
+    yield app
+    assert mongo.cx is not None
+    mongo.cx.close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def alice(client: FlaskClient) -> str:
+    """Alice's access token."""
+    created = client.post("/users", json={"email": ALICE, "password": PASSWORD})
+    assert created.status_code == 201
+    return sign_in(client, ALICE)["token"]
+
+
+@pytest.fixture
+def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start real gunicorns: ``serve(workers=2, FLASK_X=...)``; all are stopped with the test."""
+    running: list[Service] = []
+
+    def start(workers: int = 2, **environment: str) -> Service:
+        service = Service(
+            tmp_path / f"service-{len(running)}.log",
+            {
+                "FLASK_MONGO_URI": mongo_uri,
+                "FLASK_JWT_SECRET_KEY": SECRET,
+                "FLASK_BCRYPT_LOG_ROUNDS": "4",
+                "FLASK_BCRYPT_QUEUE": "100",
+                "WEB_CONCURRENCY": str(workers),
+                **environment,
+            },
+        )
+        running.append(service)
+        service.wait_until_ready()
+        return service
+
+    yield start
+    for service in running:
+        service.stop()
+
+
+def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> dict[str, Any]:
+    answer = client.post("/auth", json={"email": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.get_json()
+    return body
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
