@@ -88,5 +88,3 @@ def test_everything_that_ends_a_session_is_effective_on_the_next_request(two, co
     assert two.statuses(bob["token"]) == [200, 200]
     assert two.call(two.here, "DELETE", path, pair["token"]).status_code == 204
     assert two.statuses(bob["token"]) == [401, 401]
-
-

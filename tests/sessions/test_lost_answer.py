@@ -1,5 +1,6 @@
 """The database dies between a rotation and its answer: the retry inside the grace succeeds."""
 
+import contextlib
 import socket
 import threading
 
@@ -47,10 +48,8 @@ class LossyProxy:
         except OSError:
             pass
         for end in (source, sink):
-            try:
+            with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             end.close()
 
 
