@@ -169,9 +169,9 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     return values
 
 
-def instance_path(environ: Mapping[str, str]) -> Path:
-    """Where the embedded database lives: FLASK_INSTANCE_PATH, or Flask's own instance folder."""
-    return Path(environ.get("FLASK_INSTANCE_PATH") or Flask("authservice").instance_path)
+def instance_path(settings: Mapping[str, Any]) -> Path:
+    """Where the embedded database lives: INSTANCE_PATH, or Flask's own instance folder."""
+    return Path(settings["INSTANCE_PATH"] or Flask("authservice").instance_path)
 
 
 def development_secret(directory: Path) -> str:
