@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 PATIENCE_SECONDS = 10.0  # after a kill -9 of the owner the last keeper may need this long to let go
+NOTICE_SECONDS = 2.0  # and this long to see it, and to take its port away; one that keeps it has an owner
 DATABASE = "authexample"  # the tutorial's name
 _SERVE = "--serve"
 
@@ -175,13 +176,14 @@ def _keep(directory: Path) -> int:
 
 def _acquire(directory: Path) -> IO[str] | None:
     lock = open(directory / "lock", "w")  # noqa: SIM115 - held until the keeper ends
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    started = time.monotonic()
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return lock
         except BlockingIOError:
-            if time.monotonic() > give_up or _is_closed(sys.stdin, 0.1):
+            patience = NOTICE_SECONDS if (directory / "port").exists() else PATIENCE_SECONDS
+            if time.monotonic() > started + patience or _is_closed(sys.stdin, 0.1):
                 return None
 
 
