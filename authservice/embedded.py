@@ -2,25 +2,29 @@
 
 ``start`` launches a keeper, this file run as a program. The keeper holds the directory's lock, runs the
 database server, starts it again on the same port when it dies, and ends it when its own standard input closes:
-so the server ends with its owner, however the owner ends.
+so the server ends with its owner, however the owner ends. The server itself ends with the keeper in the same way.
 """
 
 import atexit
 import fcntl
 import importlib.util
 import os
+import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 PATIENCE_SECONDS = 10.0  # after a kill -9 of the owner the last keeper may need this long to let go
+NOTICE_SECONDS = 2.0  # and this long to see it, and to take its port away; one that keeps it has an owner
 DATABASE = "authexample"  # the tutorial's name
+_SERVE = "--serve"
 
 
 class EmbeddedUnavailable(Exception):
@@ -172,13 +176,14 @@ def _keep(directory: Path) -> int:
 
 def _acquire(directory: Path) -> IO[str] | None:
     lock = open(directory / "lock", "w")  # noqa: SIM115 - held until the keeper ends
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    started = time.monotonic()
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return lock
         except BlockingIOError:
-            if time.monotonic() > give_up or _is_closed(sys.stdin, 0.1):
+            patience = NOTICE_SECONDS if (directory / "port").exists() else PATIENCE_SECONDS
+            if time.monotonic() > started + patience or _is_closed(sys.stdin, 0.1):
                 return None
 
 
@@ -187,9 +192,9 @@ def _launch(directory: Path, port: int) -> "subprocess.Popen[bytes] | None":
     give_up = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < give_up:
         server = subprocess.Popen(
-            [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port), "--storage-path",
+            [sys.executable, __file__, _SERVE, "--host", "127.0.0.1", "--port", str(port), "--storage-path",
              str(directory / "database"), "--sync-on-commit", "--log-level", "WARNING", "--cache-size", "256M"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         while server.poll() is None and time.monotonic() < give_up:
@@ -204,6 +209,18 @@ def _launch(directory: Path, port: int) -> "subprocess.Popen[bytes] | None":
     return None
 
 
+def _serve() -> None:
+    """The server's whole life: SecantusDB's own command, ended when the keeper is gone."""
+
+    def end_with_keeper() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_keeper, daemon=True).start()
+    sys.argv.remove(_SERVE)
+    runpy.run_module("secantus", run_name="__main__", alter_sys=True)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -216,4 +233,7 @@ def _is_closed(stream: IO[str], wait_seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(_keep(Path(sys.argv[1])))
+    if sys.argv[1] == _SERVE:
+        _serve()
+    else:
+        sys.exit(_keep(Path(sys.argv[1])))
