@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authservice import cli, config, embedded, store
 from authservice.auth import routes as auth
-from authservice.extensions import bcrypt, cors
+from authservice.extensions import cors
 from authservice.security import passwords, tokens
 from authservice.users import routes as users
 from authservice.web import bodies, documentation, guards, observability, problems
@@ -30,8 +30,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 
     store.connect(app)
     app.json = bodies.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
-    bcrypt.init_app(app)
-    passwords.gate.init_app(app)
+    passwords.init_app(app)
     tokens.init_app(app)
     observability.init_app(app)
     problems.init_app(app)
