@@ -98,11 +98,14 @@ def fault(code: str, detail: str) -> list[Any]:
     return [{"code": code, "detail": detail}]
 
 
+_UNKNOWN = fault("unknown_field", "This field is not one of the body's fields.")
+
+
 class Body(Schema):
     """A JSON object with exactly the fields that it declares."""
 
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "unknown": fault("unknown_field", "This field is not one of the body's fields."),
+        "unknown": _UNKNOWN,
         "type": fault("wrong_type", "Send a JSON object."),
     }
 
@@ -187,12 +190,13 @@ def _read(request: Request) -> bytes:
 
 
 def _faults(messages: Any, pointer: str = "") -> Iterator[Fault]:
-    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself."""
+    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself, unless it was sent."""
     if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"}:
         yield Fault(pointer, messages["code"], messages["detail"])
     elif isinstance(messages, Mapping):
         for name, inner in messages.items():
-            yield from _faults(inner, pointer if name == "_schema" else f"{pointer}/{_escaped(name)}")
+            is_whole = name == "_schema" and inner != [_UNKNOWN]
+            yield from _faults(inner, pointer if is_whole else f"{pointer}/{_escaped(name)}")
     elif isinstance(messages, list):
         for inner in messages:
             yield from _faults(inner, pointer)
