@@ -2,12 +2,21 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.bodies import Body, Email, Password
+from authservice.security.emails import EMAIL_MAX_CHARACTERS
+from authservice.web.bodies import PASSWORD_MAX_CHARACTERS, Body, Email, Password
 
 
 class SignInSchema(Body):
-    email = Email(required=True, metadata={"example": "natalie@example.com"})
-    password = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
+    email = Email(required=True, metadata={"example": "natalie@example.com", "maxLength": EMAIL_MAX_CHARACTERS})
+    password = Password(
+        required=True,
+        metadata={
+            "example": "correct horse battery",
+            "format": "password",
+            "minLength": 1,
+            "maxLength": PASSWORD_MAX_CHARACTERS,
+        },
+    )
 
 
 class TokenSchema(Schema):

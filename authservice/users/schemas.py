@@ -2,17 +2,22 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.bodies import Body, NewEmail, NewPassword
+from authservice.security.emails import EMAIL_MAX_CHARACTERS
+from authservice.web.bodies import PASSWORD_MAX_CHARACTERS, Body, NewEmail, NewPassword
 
 
 class SignUpSchema(Body):
-    email = NewEmail(required=True, metadata={"example": "natalie@example.com"})
+    email = NewEmail(
+        required=True,
+        metadata={"example": "natalie@example.com", "format": "email", "maxLength": EMAIL_MAX_CHARACTERS},
+    )
     password = NewPassword(
         required=True,
         metadata={
             "description": "PASSWORD_MIN_LENGTH (8) to 1,024 code points, any but NUL",
             "example": "correct horse battery",
             "format": "password",
+            "maxLength": PASSWORD_MAX_CHARACTERS,
         },
     )
 

@@ -1,13 +1,17 @@
 """Bad input gets a clear and exact error, and nothing is stored of it."""
 
+import contextlib
 import io
 import json
 
+import hypothesis
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, PASSWORD
@@ -481,15 +485,26 @@ class TestRandomly:
             assert answer.status_code == 401
 
 
-@pytest.fixture
-def schema(app):
-    return schemathesis.openapi.from_wsgi("/openapi.json", app)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+def test_the_service_answers_as_its_description_says(app, alice, mode):
+    """All checks of schemathesis but one: JSON Schema cannot say which text is an e-mail address to us."""
+    described = schemathesis.openapi.from_wsgi("/openapi.json", app)
+    operations = [operation.ok() for operation in described.get_all_operations()]
+    assert len(operations) == 6
+    for operation in operations:
+        answers = ask_at_random(operation, mode, {"Authorization": f"Bearer {alice}"})
+        # a route that takes nothing cannot be asked wrongly
+        assert answers or (mode is GenerationMode.NEGATIVE and operation.method == "get")
 
 
-described = schemathesis.pytest.from_fixture("schema")
+def ask_at_random(operation, mode, headers):
+    answers = []
 
+    @fuzz(40)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case):
+        answers.append(case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance]))
 
-@described.parametrize()
-@fuzz(100)
-def test_the_service_answers_as_its_description_says(case, alice):
-    case.call_and_validate(headers={"Authorization": f"Bearer {alice}"})
+    with contextlib.suppress(hypothesis.errors.Unsatisfiable):
+        ask()
+    return answers
