@@ -33,11 +33,11 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     passwords.init_app(app)
     tokens.init_app(app)
     observability.init_app(app)
-    problems.init_app(app)
+    api = documentation.init_app(app)
+    problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
     guards.init_app(app)
     cors.init_app(app, **bodies.cors_options(settings["CORS_ORIGINS"]))
 
-    api = documentation.init_app(app)
     for blueprint in (users.blueprint, auth.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)
     app.cli.add_command(cli.group)
