@@ -2,20 +2,19 @@
 
 ``start`` launches a keeper, this file run as a program. The keeper holds the directory's lock, runs the
 database server, starts it again on the same port when it dies, and ends it when its own standard input closes:
-so the server ends with its owner, however the owner ends. The server itself ends with the keeper in the same way.
+so the server ends with its owner, however the owner ends.
 """
 
 import atexit
+import ctypes
 import fcntl
 import importlib.util
 import os
-import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import IO
 PATIENCE_SECONDS = 10.0  # after a kill -9 of the owner the last keeper may need this long to let go
 NOTICE_SECONDS = 2.0  # and this long to see it, and to take its port away; one that keeps it has an owner
 DATABASE = "authexample"  # the tutorial's name
-_SERVE = "--serve"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class EmbeddedUnavailable(Exception):
@@ -192,10 +191,11 @@ def _launch(directory: Path, port: int) -> "subprocess.Popen[bytes] | None":
     give_up = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < give_up:
         server = subprocess.Popen(
-            [sys.executable, __file__, _SERVE, "--host", "127.0.0.1", "--port", str(port), "--storage-path",
+            [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port), "--storage-path",
              str(directory / "database"), "--sync-on-commit", "--log-level", "WARNING", "--cache-size", "256M"],
-            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            preexec_fn=_end_with_keeper,
         )  # fmt: skip
         while server.poll() is None and time.monotonic() < give_up:
             try:
@@ -209,16 +209,10 @@ def _launch(directory: Path, port: int) -> "subprocess.Popen[bytes] | None":
     return None
 
 
-def _serve() -> None:
-    """The server's whole life: SecantusDB's own command, ended when the keeper is gone."""
-
-    def end_with_keeper() -> None:
-        sys.stdin.read()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=end_with_keeper, daemon=True).start()
-    sys.argv.remove(_SERVE)
-    runpy.run_module("secantus", run_name="__main__", alter_sys=True)
+def _end_with_keeper() -> None:
+    """In the server's process, before it starts: Linux ends it when the keeper is killed, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
@@ -233,7 +227,4 @@ def _is_closed(stream: IO[str], wait_seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == _SERVE:
-        _serve()
-    else:
-        sys.exit(_keep(Path(sys.argv[1])))
+    sys.exit(_keep(Path(sys.argv[1])))
