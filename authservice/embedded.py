@@ -151,6 +151,7 @@ def _keep(directory: Path) -> int:
     lock = _acquire(directory)
     if lock is None:
         return 1
+    (directory / "port").unlink(missing_ok=True)  # of a keeper that was killed
     port = _free_port()
     server = _launch(directory, port)
     if server is None:

@@ -257,16 +257,20 @@ def _is_absent(request: Request) -> bool:
 def _read(request: Request) -> bytes:
     """The whole body. Raises BodyTooLarge, and never hands out a part.
 
-    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself.
+    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself; and it leaves
+    the end of a body of known length to gunicorn, which hands out what had come when the connection ended.
     """
     try:
         if request.content_length is not None:
             if request.content_length > BODY_MAX_BYTES:
                 raise errors.BodyTooLarge
-            return request.get_data()
+            body = request.get_data()
+            if len(body) < request.content_length:
+                raise errors.BodyMalformed("The body ended early.")
+            return body
         if not request.environ.get("wsgi.input_terminated"):
             return b""
-        body: bytes = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
+        body = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
     except (ParseException, OSError):  # a chunk that is none, or a connection that ended early
         raise errors.BodyMalformed("The body ended early or was not well chunked.") from None
     if len(body) > BODY_MAX_BYTES:
