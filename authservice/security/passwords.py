@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from flask import Flask
 
+from authservice import metrics
 from authservice.errors import HashingBusy
 from authservice.extensions import bcrypt
 
@@ -54,10 +55,13 @@ class HashingGate:
     def run(self, hashing: Callable[[], T]) -> T:
         """Raises HashingBusy when nobody else may wait."""
         if not self._places.acquire(blocking=False):
+            metrics.hashing_refused.inc()
             raise HashingBusy
+        metrics.hashing_depth.inc()
         try:
             return self._threads.submit(hashing).result()
         finally:
+            metrics.hashing_depth.dec()
             self._places.release()
 
 

@@ -4,6 +4,7 @@
   createdAt, passwordChangedAt, roles: [], disabledAt? }
 """
 
+import functools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo.collection import Collection
+from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from authservice.extensions import mongo
@@ -195,9 +197,13 @@ def delete_checked(user_id: str, checked: StoredPassword) -> bool:
 
 
 def collection() -> Collection[dict[str, Any]]:
-    assert mongo.db is not None
-    users: Collection[dict[str, Any]] = mongo.db.users
-    return users
+    """The collection ``users`` of the bound database, made once: the walk to it costs as much as a JSON body."""
+    return _collection_of(mongo.db)
+
+
+@functools.lru_cache(1)
+def _collection_of(database: Database[dict[str, Any]]) -> Collection[dict[str, Any]]:
+    return database.users
 
 
 def _find_by_email(typed: str, normal: str, projection: Mapping[str, int] | None) -> dict[str, Any] | None:
