@@ -176,7 +176,7 @@ def _read(request: Request) -> bytes:
         if request.content_length is not None:
             if request.content_length > BODY_MAX_BYTES:
                 raise errors.BodyTooLarge
-            body = request.get_data()
+            body: bytes = request.get_data()
             if len(body) < request.content_length:
                 raise errors.BodyMalformed("The body ended early.")
             return body
