@@ -27,6 +27,7 @@ def connect(app: Flask) -> None:
         "w": "majority",
         "journal": True,
         "tz_aware": True,
+        "datetime_conversion": "DATETIME_AUTO",  # a time beyond Python's, as JavaScript has them, is no exception
         "appname": "authservice",
     }
     mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said})
