@@ -24,11 +24,8 @@ def hashed(password, cost):
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
 
 
-OURS = {
-    "passwordChangedAt": datetime(2026, 1, 1, tzinfo=UTC),
-    "roles": [],
-    "createdAt": datetime(2026, 1, 1, tzinfo=UTC),
-}
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+OURS = {"createdAt": THEN, "passwordChangedAt": THEN, "roles": []}
 REFUSALS = {
     "nobody": (None, PASSWORD),
     "nobody, a long password": (None, "x" * 1_000),
@@ -39,14 +36,8 @@ REFUSALS = {
     "wrong password, foreign": ({"password": hashed(PASSWORD, COST), "__v": 0}, "wrong " + PASSWORD),
     "wrong password, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "wrong " + PASSWORD),
     "wrong long password, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "x" * 1_000),
-    "disabled, right password": (
-        {"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN},
-        PASSWORD,
-    ),
-    "disabled, wrong password": (
-        {"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN},
-        "wrong",
-    ),
+    "disabled, right password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, PASSWORD),
+    "disabled, wrong password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, "wrong"),
     "disabled, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0, "disabledAt": True}, PASSWORD),
     "broken hash": ({"password": "x", **OURS}, PASSWORD),
     "broken hash, foreign": ({"password": "$2b$31$" + "." * 53, "__v": 0}, PASSWORD),
