@@ -86,41 +86,6 @@ class _Breaker:
 
 
 _breaker = _Breaker()
-    mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said})
-
-
-class _Breaker:
-    """Spares requests the wait for a database that did not answer the last one.
-
-    Else each would hold a thread for MONGO_TIMEOUT_MS, and what needs no database would wait behind them. After a
-    failure that took long one caller at a time asks, after a pause; the rest are refused at once until one succeeds.
-    """
-
-    _LONG_SECONDS = 0.5
-    _PAUSE_SECONDS = 0.25
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._retry_at: float | None = None  # None while the database answers
-
-    def require_hope(self) -> None:
-        """Raises DatabaseUnavailable."""
-        if self._retry_at is None:
-            return
-        with self._lock:
-            if self._retry_at is not None:
-                if time.monotonic() < self._retry_at:
-                    raise DatabaseUnavailable
-                self._retry_at = math.inf  # this caller tries for all
-
-    def record(self, *, answered: bool) -> None:
-        if answered and self._retry_at is None:
-            return
-        with self._lock:
-            self._retry_at = None if answered else time.monotonic() + self._PAUSE_SECONDS
-
-
-_breaker = _Breaker()
 
 
 def asks_database(function: Callable[P, T]) -> Callable[P, T]:
