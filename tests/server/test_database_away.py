@@ -97,7 +97,8 @@ def wait_until_healed(service: Service) -> None:
 def token_of_a_stranger() -> str:
     """A token that only the database could refuse."""
     now = int(time.time())
-    claims = {"sub": "5c0dc18d349bc9479600c171", "type": "access", "jti": "x", "iat": now, "exp": now + 600}
+    whose = {"sub": "5c0dc18d349bc9479600c171", "sid": "0" * 32}
+    claims = {**whose, "type": "access", "jti": "x", "iat": now, "exp": now + 600}
     return jwt.encode(claims, SECRET, "HS256")
 
 
