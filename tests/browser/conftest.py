@@ -1,0 +1,81 @@
+"""A real Chromium against a real service: gunicorn with two workers on the real database."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.service import Service
+
+AWAY = r"Failed to load resource: net::ERR_"
+
+
+def refused(status: int) -> str:
+    """What Chromium itself says on the console of an answer that a test has caused."""
+    return rf"Failed to load resource: the server responded with a status of {status} "
+
+
+class Watch:
+    """What no page may do: complain on the console, break the policy, fetch from elsewhere."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self.expected: list[str] = []
+
+    def expect(self, *patterns: str) -> None:
+        self.expected += patterns
+
+    def add_context(self, context: Any, origin: str) -> None:
+        # a violation is an event of the document, also where Chromium keeps it from the console
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation',"
+            " (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}`))"
+        )
+        context.on("console", self._on_console)
+        context.on("weberror", lambda error: self.complaints.append(f"uncaught: {error.error}"))
+        context.on(
+            "request",
+            lambda request: None if request.url.startswith(origin) else self.complaints.append(f"to {request.url}"),
+        )
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not any(re.match(one, message.text) for one in self.expected):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    from tests.browser.needs import CHROMIUM_FLAGS, built_client, chromium
+
+    built_client()
+    return {**browser_type_launch_args, "executable_path": chromium(), "args": CHROMIUM_FLAGS}
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Collects what the pages of a test do wrong; whatever the test did not expect fails it."""
+    watch = Watch()
+    yield watch
+    assert watch.complaints == []
+
+
+@pytest.fixture
+def service(serve: Callable[..., Service]) -> Service:
+    return serve(workers=2)
+
+
+@pytest.fixture
+def open_page(service: Service, watch: Watch, new_context: Any) -> Callable[..., Any]:
+    """Open a page of the service: in ``context``, as another tab of that browser, or else in a browser of its own."""
+
+    def open_page(path: str, context: Any = None, **options: Any) -> Any:
+        if context is None:
+            context = new_context(**options)
+            context.set_default_timeout(10_000)
+            watch.add_context(context, service.url)
+        page = context.new_page()
+        page.goto(service.url + path)
+        return page
+
+    return open_page
