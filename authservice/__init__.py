@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authservice import cli, config, embedded, store
+from authservice.admin import routes as admin
 from authservice.auth import routes as auth
 from authservice.extensions import bcrypt, cors
 from authservice.security import passwords, tokens
@@ -39,7 +40,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     cors.init_app(app, **bodies.cors_options(settings["CORS_ORIGINS"]))
 
     api = documentation.init_app(app)
-    for blueprint in (users.blueprint, auth.blueprint, observability.blueprint):
+    for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)
     app.cli.add_command(cli.group)

@@ -14,6 +14,7 @@ from flask.cli import AppGroup
 from marshmallow import ValidationError
 
 from authservice.admin import service as admin
+from authservice.admin.schemas import AdminSessionSchema, UserChangeSchema
 from authservice.errors import DatabaseUnavailable, Refusal
 from authservice.store.users import User
 from authservice.users import service as users
@@ -106,6 +107,50 @@ def delete(email: str, yes: bool) -> None:
         click.confirm(f"Delete {user.email} for ever?", abort=True)
     admin.delete(user)
     click.echo(f"{email} is deleted.")
+
+
+@command
+@click.argument("email")
+@click.argument("role")
+def grant(email: str, role: str) -> None:
+    """Give EMAIL the role ROLE, from the next request on."""
+    _require_role(role)
+    admin.grant(admin.find_user(email), role)
+    click.echo(f"{email} has the role {role}.")
+
+
+@command
+@click.argument("email")
+@click.argument("role")
+def revoke(email: str, role: str) -> None:
+    """Take the role ROLE from EMAIL, from the next request on."""
+    admin.revoke(admin.find_user(email), role)
+    click.echo(f"{email} does not have the role {role}.")
+
+
+@command
+@click.argument("email")
+@as_json
+def sessions(email: str, as_json: bool) -> None:
+    """List the living sessions of EMAIL, the most recently used first."""
+    for session in admin.sessions_of(admin.find_user(email)):
+        shown = AdminSessionSchema().dump(session)
+        click.echo(json.dumps(shown) if as_json else "  ".join(str(value) for value in shown.values()))
+
+
+@command
+@click.argument("email")
+def end_sessions(email: str) -> None:
+    """Sign EMAIL out everywhere, from the next request on."""
+    admin.end_sessions(admin.find_user(email))
+    click.echo(f"{email} is signed out everywhere.")
+
+
+def _require_role(role: str) -> None:
+    try:
+        UserChangeSchema().load({"roles": [role]})
+    except ValidationError as error:
+        raise click.BadParameter(error.messages_dict["roles"][0][0]["detail"], param_hint="ROLE") from None
 
 
 def _show(found: Iterable[User], as_json: bool) -> None:

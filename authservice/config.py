@@ -132,6 +132,10 @@ SETTINGS = (
     Setting(
         "JWT_AUDIENCE", _text, None, "`aud` of our tokens, and then required in them; unset: none, as in the tutorial"
     ),
+    Setting("MAX_SESSIONS", _integer(1, 100), "20", "sessions a user may have; the least recently used one is dropped"),
+    Setting("REFRESH_IDLE_DAYS", _integer(1, 365), "30", "days after which an unused session ends"),
+    Setting("SESSION_MAX_DAYS", _integer(1, 3_650), "180", "days after which every session ends"),
+    Setting("REFRESH_GRACE_SECONDS", _integer(0, 300), "10", "seconds that the last refresh token still gets the pair"),
     Setting("PASSWORD_MIN_LENGTH", _integer(1, 1_024), "8", "code points that a new password must have"),
     Setting("BCRYPT_LOG_ROUNDS", _integer(4, 14), "12", "bcrypt's cost, a power of two; below 10 only for tests"),
     Setting("BCRYPT_CONCURRENCY", _integer(1, 64), "1", "passwords that one worker hashes at a time"),

@@ -9,11 +9,17 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |   |-- TokenMissing      401 token_missing
     |   |-- TokenInvalid      401 token_invalid
     |   |-- TokenExpired      401 token_expired
+    |   |-- TokenReused       401 token_reused
     |   `-- CredentialsInvalid 401 credentials_invalid
+    |-- RoleMissing           403 role_missing
+    |-- PasswordWrong         403 password_wrong
+    |-- CrossSiteRefused      403 cross_site_refused
     |-- NotFound              404 not_found
     |-- UserUnknown           404 user_unknown
+    |-- SessionUnknown        404 session_unknown
     |-- MethodNotAllowed      405 method_not_allowed
     |-- EmailTaken            409 email_taken
+    |-- LastAdmin             409 last_admin
     |-- BodyTooLarge          413 body_too_large
     |-- MediaTypeUnsupported  415 media_type_unsupported
     |-- ValidationFailed      422 validation_failed
@@ -43,6 +49,7 @@ class Refusal(Exception):
     code: ClassVar[str]
     title: ClassVar[str]
     explanation: ClassVar[str]
+    challenge_error: ClassVar[str | None] = None  # the error attribute of RFC 6750 section 3.1
     retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, detail: str | None = None) -> None:
@@ -68,7 +75,6 @@ class Unauthenticated(Refusal):
     """A 401: it always comes with a ``WWW-Authenticate`` challenge (RFC 9110 section 11.6.1)."""
 
     status = 401
-    challenge_error: ClassVar[str | None] = None  # the error attribute of RFC 6750 section 3.1
 
 
 class TokenMissing(Unauthenticated):
@@ -91,10 +97,45 @@ class TokenExpired(Unauthenticated):
     challenge_error = "invalid_token"
 
 
+class TokenReused(Unauthenticated):
+    """A refresh token came back after its successor was used: one of the two holders stole it."""
+
+    code = "token_reused"
+    title = "The refresh token was used before"
+    explanation = "This refresh token had been used already, so its session has been ended. Sign in again."
+    challenge_error = "invalid_token"
+
+
 class CredentialsInvalid(Unauthenticated):
     code = "credentials_invalid"
     title = "Wrong e-mail or password"
     explanation = "No account that may sign in has this e-mail and this password."
+
+
+class RoleMissing(Refusal):
+    status = 403
+    code = "role_missing"
+    title = "A role is missing"
+    explanation = "Your account does not have the role that this needs."
+    challenge_error = "insufficient_scope"
+
+
+class PasswordWrong(Refusal):
+    """Not a 401: the token is good, and a front-end must not sign the user out."""
+
+    status = 403
+    code = "password_wrong"
+    title = "The current password is wrong"
+    explanation = "Nothing was changed. Send your present password as currentPassword."
+
+
+class CrossSiteRefused(Refusal):
+    """A request by cookie that another site may have caused."""
+
+    status = 403
+    code = "cross_site_refused"
+    title = "The cookie is not accepted here"
+    explanation = "With the cookie, send the header X-Requested-With, from an origin in FLASK_CORS_ORIGINS."
 
 
 class NotFound(Refusal):
@@ -111,6 +152,13 @@ class UserUnknown(Refusal):
     explanation = "No user has this e-mail or id."
 
 
+class SessionUnknown(Refusal):
+    status = 404
+    code = "session_unknown"
+    title = "No such session"
+    explanation = "You have no session with this id. GET /auth/sessions lists them."
+
+
 class MethodNotAllowed(Refusal):
     status = 405
     code = "method_not_allowed"
@@ -123,6 +171,13 @@ class EmailTaken(Refusal):
     code = "email_taken"
     title = "The e-mail is taken"
     explanation = "An account with this e-mail exists. Sign in instead."
+
+
+class LastAdmin(Refusal):
+    status = 409
+    code = "last_admin"
+    title = "This is the last admin"
+    explanation = "Nobody could look after the users any more. Give another user the role admin first."
 
 
 class BodyTooLarge(Refusal):

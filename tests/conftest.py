@@ -20,6 +20,7 @@ SECRET = "tests-sign-with-this-secret-and-nothing-else-does"
 PASSWORD = "correct horse battery"
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
+ADMIN_ROLE = "admin"
 CHARLIE = "charlie@example.com"  # has no account
 
 for variable in [name for name in os.environ if name.startswith("FLASK_")]:

@@ -1,13 +1,16 @@
 """The use cases of those who look after other people's accounts."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from authservice.errors import UserUnknown
+from authservice.errors import LastAdmin, UserUnknown
 from authservice.security import emails
-from authservice.store import users
+from authservice.store import sessions, users
+from authservice.store.sessions import Session
 from authservice.store.users import User
 
+ADMIN = "admin"
 PAGE_SIZE = 100
 
 log = logging.getLogger(__name__)
@@ -15,10 +18,9 @@ log = logging.getLogger(__name__)
 
 def find_user(email: str) -> User:
     """Raises UserUnknown. An e-mail that another stack stored in mixed case is found as it is stored."""
-    user = users.find_by_email(email.strip(), emails.normal_form(email))
-    if user is None:
-        raise UserUnknown
-    return user
+    for user in find_by_email(email):
+        return user
+    raise UserUnknown
 
 
 def all_users() -> Iterator[User]:
@@ -29,8 +31,82 @@ def all_users() -> Iterator[User]:
         page = users.page(page[-1].id, PAGE_SIZE)
 
 
+def find_by_email(email: str) -> list[User]:
+    """The one user with the e-mail, or none."""
+    user = users.find_by_email(email.strip(), emails.normal_form(email))
+    return [user] if user else []
+
+
+def page(after: str | None, limit: int) -> list[User]:
+    """Up to ``limit`` users in the order of their ids, from behind the id ``after``."""
+    return users.page(after, limit)
+
+
+def get_user(user_id: str) -> User:
+    """Raises UserUnknown."""
+    user = users.find(user_id)
+    if user is None:
+        raise UserUnknown
+    return user
+
+
+def sessions_of(user: User) -> list[Session]:
+    """The user's living sessions, the most recently used first."""
+    return sessions.of(user.id)
+
+
+def end_sessions(user: User) -> None:
+    """End every session of the user, on the next request."""
+    sessions.end_all(user.id)
+    log.info("end_sessions", extra={"outcome": "ok", "userId": user.id})
+
+
+def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] | None = None) -> User:
+    """Set what is not None, effective on the user's next request; the user as it is then.
+
+    Raises LastAdmin when nobody could look after the users any more, UserUnknown.
+    """
+    stays_admin = ADMIN in (user.roles if roles is None else roles) and not is_disabled
+    with _last_admin_stays(user, stays_admin):
+        if roles is not None:
+            _require(users.set_roles(user.id, sorted(set(roles))))
+        if is_disabled is not None:
+            _require((users.disable if is_disabled else users.enable)(user.id))
+    log.info("change_user", extra={"outcome": "ok", "userId": user.id, "roles": roles, "disabled": is_disabled})
+    return get_user(user.id)
+
+
+def remove(user: User) -> None:
+    """Delete the user with everything. Raises LastAdmin, UserUnknown."""
+    with _last_admin_stays(user, stays_admin=False):
+        if _is_working_admin(user):
+            _require(users.disable(user.id))  # what can be undone comes first
+    delete(user)
+
+
+@contextmanager
+def _last_admin_stays(user: User, stays_admin: bool) -> Iterator[None]:
+    """Refuse a change after which no enabled admin would be left.
+
+    No single write can hold a rule about several documents, so this looks before the change and once more after it:
+    of two admins who disable each other at the same time, each finds nobody left, and both changes are undone.
+    """
+    at_risk = _is_working_admin(user) and not stays_admin
+    if at_risk and users.is_last_with(ADMIN, user.id):
+        raise LastAdmin
+    yield
+    if at_risk and users.is_last_with(ADMIN, user.id):
+        users.set_roles(user.id, user.roles)
+        users.enable(user.id)
+        raise LastAdmin
+
+
+def _is_working_admin(user: User) -> bool:
+    return ADMIN in user.roles and not user.is_disabled
+
+
 def disable(user: User) -> None:
-    """Take effect on the user's next request. Raises UserUnknown."""
+    """Refuse the user from the next request on. Raises UserUnknown."""
     _require(users.disable(user.id))
     log.info("disable", extra={"outcome": "ok", "userId": user.id})
 
@@ -39,6 +115,18 @@ def enable(user: User) -> None:
     """Raises UserUnknown."""
     _require(users.enable(user.id))
     log.info("enable", extra={"outcome": "ok", "userId": user.id})
+
+
+def grant(user: User, role: str) -> None:
+    """Give a role, effective on the user's next request. Raises UserUnknown."""
+    _require(users.grant(user.id, role))
+    log.info("grant", extra={"outcome": "ok", "userId": user.id, "role": role})
+
+
+def revoke(user: User, role: str) -> None:
+    """Take a role away, effective on the user's next request. Raises UserUnknown."""
+    _require(users.revoke(user.id, role))
+    log.info("revoke", extra={"outcome": "ok", "userId": user.id, "role": role})
 
 
 def delete(user: User) -> None:

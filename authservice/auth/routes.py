@@ -1,18 +1,183 @@
-"""/auth: sign in."""
+"""/auth: sign in, refresh, sign out, one's sessions, and the guard for services that are not ours."""
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response, current_app, request
 
 from authservice import errors
 from authservice.auth import service
-from authservice.auth.schemas import SignInSchema, TokenSchema
+from authservice.auth.schemas import (
+    RefreshSchema,
+    RoleQuerySchema,
+    ScopeSchema,
+    SessionsSchema,
+    SignInSchema,
+    TokenSchema,
+)
 from authservice.auth.service import SignedIn
-from authservice.web.bodies import OF_BODY, Blueprint
+from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.guards import (
+    OF_GUARD,
+    SECURITY,
+    bearer_token,
+    current_session_id,
+    current_user,
+    jwt_required,
+)
 
-blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in")
+COOKIE = "__Host-refresh"  # RFC 6265bis section 4.1.3.2: this host alone, over TLS alone, for every path
+
+blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in, and the sessions that it starts")
 
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SignInSchema)
 @blueprint.response(200, TokenSchema)
 @blueprint.refusals(*OF_BODY, errors.CredentialsInvalid, errors.HashingBusy, errors.DatabaseUnavailable)
-def sign_in(body: dict[str, str]) -> SignedIn:
-    """Sign in: exchange an e-mail and a password for a token"""
-    return service.sign_in(body["email"], body["password"])
+def sign_in(body: dict[str, Any]) -> Any:
+    """Sign in: exchange an e-mail and a password for tokens"""
+    signed_in = service.sign_in(body["email"], body["password"], request.remote_addr or "", request.user_agent.string)
+    return _answer(signed_in, by_cookie=body["cookie"])
+
+
+@blueprint.route("/refresh", methods=["POST"])
+@blueprint.arguments(RefreshSchema, required=False)
+@blueprint.response(200, TokenSchema)
+@blueprint.refusals(
+    *OF_BODY,
+    errors.TokenMissing,
+    errors.TokenInvalid,
+    errors.TokenExpired,
+    errors.TokenReused,
+    errors.CrossSiteRefused,
+    errors.DatabaseUnavailable,
+)
+def refresh(body: dict[str, str]) -> Any:
+    """Swap a refresh token for a new pair
+
+    The token comes in the body, or in the cookie with the header X-Requested-With. It is good for one use; for
+    REFRESH_GRACE_SECONDS after that it gets the same new pair again.
+    """
+    by_cookie = "refreshToken" not in body
+    presented = _cookie() if by_cookie else body["refreshToken"]
+    if presented is None:
+        raise errors.TokenMissing("Send the refresh token as refreshToken, or in the cookie.")
+    return _answer(service.refresh(presented), by_cookie=by_cookie)
+
+
+@blueprint.route("", methods=["DELETE"])
+@blueprint.arguments(RefreshSchema, required=False)
+@blueprint.response(204)
+@blueprint.refusals(*OF_BODY, *OF_GUARD, errors.CrossSiteRefused)
+@blueprint.doc(security=[*SECURITY, {}])
+def sign_out(body: dict[str, str]) -> Response:
+    """Sign out: end the session of the token in the body, in the Authorization header, or in the cookie
+
+    A session that has ended already is no error.
+    """
+    response = no_content()
+    if "refreshToken" in body:
+        service.sign_out(body["refreshToken"])
+    elif "Authorization" in request.headers:
+        service.sign_out(bearer_token())
+    elif (presented := _cookie()) is not None:
+        service.sign_out(presented)
+    else:
+        raise errors.TokenMissing
+    if COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
+    return response
+
+
+@blueprint.route("/sessions")
+@jwt_required()
+@blueprint.response(200, SessionsSchema)
+@blueprint.refusals(*OF_GUARD)
+@blueprint.doc(security=SECURITY)
+def list_sessions() -> dict[str, Any]:
+    """List one's sessions, the most recently used first"""
+    mine = service.list_sessions(current_user())
+    return {"sessions": [{**vars(session), "current": session.id == current_session_id()} for session in mine]}
+
+
+@blueprint.route("/sessions/<session_id>", methods=["DELETE"])
+@jwt_required()
+@blueprint.response(204)
+@blueprint.refusals(*OF_GUARD, errors.SessionUnknown)
+@blueprint.doc(security=SECURITY)
+def end_session(session_id: str) -> Response:
+    """End one of one's sessions"""
+    service.end_session(current_user(), session_id)
+    return no_content()
+
+
+@blueprint.route("/sessions", methods=["DELETE"])
+@jwt_required()
+@blueprint.arguments(ScopeSchema, location="query")
+@blueprint.response(204)
+@blueprint.refusals(*OF_GUARD, errors.ValidationFailed)
+@blueprint.doc(security=SECURITY)
+def end_sessions(query: dict[str, str]) -> Response:
+    """End all of one's sessions, or all but this one"""
+    service.end_sessions(current_user(), current_session_id() if query["scope"] == "others" else None)
+    return no_content()
+
+
+@blueprint.route("/verify")
+@jwt_required()
+@blueprint.arguments(RoleQuerySchema, location="query")
+@blueprint.response(
+    204,
+    headers={
+        "X-Auth-User-Id": {"schema": {"type": "string"}},
+        "X-Auth-Email": {"schema": {"type": "string"}, "description": "Percent-encoded where it is not plain ASCII"},
+        "X-Auth-Roles": {"schema": {"type": "string"}, "description": "Separated by commas"},
+    },
+)
+@blueprint.refusals(*OF_GUARD, errors.RoleMissing, errors.ValidationFailed)
+@blueprint.doc(security=SECURITY)
+def verify(query: dict[str, str]) -> Response:
+    """Say whether a token is good, to a proxy: nginx auth_request or Traefik ForwardAuth"""
+    user = current_user()
+    if "role" in query and query["role"] not in user.roles:
+        raise errors.RoleMissing
+    headers = {"X-Auth-User-Id": user.id, "X-Auth-Email": user.email, "X-Auth-Roles": ",".join(user.roles)}
+    return no_content({name: _plain(value) for name, value in headers.items()})
+
+
+def _answer(signed_in: SignedIn, *, by_cookie: bool) -> Any:
+    """The tokens; with ``by_cookie`` the refresh token stands in the cookie and nowhere else."""
+    answer = TokenSchema(exclude=["refreshToken"] if by_cookie else []).dump(signed_in)
+    response = current_app.json.response(answer)
+    if by_cookie:
+        response.set_cookie(
+            COOKIE,
+            signed_in.refresh_token,
+            max_age=signed_in.refresh_expires_in_seconds,
+            path="/",
+            secure=True,
+            httponly=True,
+            samesite="Strict",
+        )
+    return response
+
+
+def _cookie() -> str | None:
+    """The refresh token of the cookie, if the request is no other site's doing. Raises CrossSiteRefused.
+
+    No form and no link can send X-Requested-With, and no script of another origin may: the preflight refuses it.
+    """
+    token = request.cookies.get(COOKIE)
+    if token is None:
+        return None
+    is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    is_listed = request.headers.get("Origin") in current_app.config["CORS_ORIGINS"]
+    if "X-Requested-With" not in request.headers or (is_cross_site and not is_listed):
+        raise errors.CrossSiteRefused
+    return token
+
+
+def _plain(text: str) -> str:
+    """A header's value: ASCII as it is, all else percent-encoded UTF-8 (RFC 9110 section 5.5)."""
+    return quote(text, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}~")

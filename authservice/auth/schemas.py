@@ -2,12 +2,28 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.bodies import Body, Email, Password
+from authservice.web.bodies import Body, Choice, Email, Flag, Password, Text
 
 
 class SignInSchema(Body):
     email = Email(required=True, metadata={"example": "natalie@example.com"})
     password = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
+    cookie = Flag(
+        load_default=False,
+        metadata={"description": "Keep the refresh token in an HttpOnly cookie and out of the answer"},
+    )
+
+
+class RefreshSchema(Body):
+    may_be_absent = True
+
+    refreshToken = Text(metadata={"description": "Absent: the cookie is read"})
+
+
+class SignedInUserSchema(Schema):
+    id = fields.String(required=True, metadata={"example": "5c0dc18d349bc9479600c171"})
+    email = fields.String(required=True, metadata={"example": "natalie@example.com"})
+    roles = fields.List(fields.String(), required=True)
 
 
 class TokenSchema(Schema):
@@ -16,3 +32,32 @@ class TokenSchema(Schema):
     )
     token = fields.String(required=True, metadata={"description": "The access token, a JWT"})
     tokenType = fields.Constant("Bearer", required=True, metadata={"type": "string", "example": "Bearer"})
+    refreshToken = fields.String(
+        attribute="refresh_token", metadata={"description": "Good for one use; absent in cookie mode"}
+    )
+    refreshExpiresIn = fields.Integer(
+        attribute="refresh_expires_in_seconds", required=True, metadata={"description": "Seconds", "example": 2592000}
+    )
+    user = fields.Nested(SignedInUserSchema, required=True)
+
+
+class SessionSchema(Schema):
+    id = fields.String(required=True, metadata={"example": "9f86d081884c7d659a2feaa0c55ad015"})
+    createdAt = fields.AwareDateTime(attribute="created_at", required=True)
+    lastUsedAt = fields.AwareDateTime(attribute="last_used_at", required=True)
+    expiresAt = fields.AwareDateTime(attribute="expires_at", required=True)
+    ip = fields.String(required=True, metadata={"example": "203.0.113.9"})
+    userAgent = fields.String(attribute="user_agent", required=True)
+    current = fields.Boolean(required=True, metadata={"description": "The session of this request's token"})
+
+
+class SessionsSchema(Schema):
+    sessions = fields.List(fields.Nested(SessionSchema), required=True)
+
+
+class ScopeSchema(Body):
+    scope = Choice("others", "all", required=True, metadata={"example": "others"})
+
+
+class RoleQuerySchema(Body):
+    role = Text(metadata={"description": "A role that the user must have", "example": "admin"})

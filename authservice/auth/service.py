@@ -1,40 +1,168 @@
-"""The use cases of signing in."""
+"""The use cases of signing in, and of the sessions that it starts."""
 
 import logging
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from authservice.errors import CredentialsInvalid
+from authservice.errors import CredentialsInvalid, SessionUnknown, TokenExpired, TokenInvalid, TokenReused
 from authservice.security import emails, passwords, tokens
-from authservice.store import users
+from authservice.security.tokens import Claims
+from authservice.store import sessions, users
+from authservice.store.sessions import Session
+from authservice.store.users import User, now
+
+_TRIES = 3
+_USER_AGENT_MAX_CHARACTERS = 256
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SignedIn:
-    """What a front-end needs to call guarded routes."""
+    """A token pair and whose it is."""
 
     token: str
     expires_in_seconds: int
+    refresh_token: str
+    refresh_expires_in_seconds: int
+    user: User
 
 
-def sign_in(email: str, password: str) -> SignedIn:
-    """Exchange an e-mail and a password for an access token.
+def sign_in(email: str, password: str, ip: str, user_agent: str) -> SignedIn:
+    """Exchange an e-mail and a password for a session.
 
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
-    found = users.find_with_password(email.strip(), emails.normal_form(email))
-    user, stored = found if found else (None, users.NO_PASSWORD)
-    may_sign_in = user is not None and not user.is_disabled
-    check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)
-    if user is None or not may_sign_in or not check.matches:
-        log.info("sign_in", extra={"outcome": "refused", "userId": user.id if user else None})
-        raise CredentialsInvalid
-    if check.renewed_hash is not None:
-        users.renew_hash(user.id, stored, check.renewed_hash)
-    log.info("sign_in", extra={"outcome": "ok", "userId": user.id})
+    typed, normal = email.strip(), emails.normal_form(email)
+    for _ in range(_TRIES):
+        found = users.find_with_password(typed, normal)
+        user, stored = found if found else (None, users.NO_PASSWORD)
+        may_sign_in = user is not None and not user.is_disabled
+        check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)
+        if user is None or not may_sign_in or not check.matches:
+            log.info("sign_in", extra={"outcome": "refused", "userId": user.id if user else None})
+            raise CredentialsInvalid
+        session = _new_session(ip, user_agent)
+        if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
+            log.info("sign_in", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
+            return _pair(user, session)
+        # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
+    raise CredentialsInvalid
+
+
+def refresh(refresh_token: str) -> SignedIn:
+    """Swap a refresh token for its successor; each is good for one use.
+
+    The token just before the current one gets the current pair again for REFRESH_GRACE_SECONDS: two tabs, or an
+    answer that was lost. Any other that was used before ends the session.
+    Raises TokenInvalid, TokenExpired, TokenReused, DatabaseUnavailable. Source: RFC 9700 section 4.14.
+    """
+    claims = tokens.verify(refresh_token)
+    found = sessions.find(claims.user_id, claims.session_id) if claims.type == "refresh" else None
+    if found is None:
+        raise TokenInvalid
+    user, session = found
+    if session.expires_at <= now():
+        raise TokenExpired
+    successor = _successor(session)
+    if claims.token_id == session.refresh_id and sessions.rotate(user.id, successor):
+        log.info("refresh", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
+        return _pair(user, successor)
+    return _refresh_again(claims)
+
+
+def _refresh_again(claims: Claims) -> SignedIn:
+    """For a refresh token that is not the current one, or was not any more when its turn came."""
+    found = sessions.find(claims.user_id, claims.session_id)
+    if found is None:
+        raise TokenInvalid
+    user, session = found
+    if session.previous_id == claims.token_id and now() - session.rotated_at <= tokens.policy().grace:
+        log.info("refresh", extra={"outcome": "again", "userId": user.id, "sessionId": session.id})
+        return _pair(user, session)
+    sessions.end(user.id, session.id)
+    log.warning("refresh", extra={"outcome": "token_reused", "userId": user.id, "sessionId": session.id})
+    raise TokenReused
+
+
+def sign_out(token: str) -> None:
+    """End the session of an access or a refresh token, if it has not ended already.
+
+    Raises what tokens.verify raises, and DatabaseUnavailable.
+    """
+    claims = tokens.verify(token)
+    was_alive = sessions.end(claims.user_id, claims.session_id)
+    log.info(
+        "sign_out",
+        extra={
+            "outcome": "ok" if was_alive else "already_ended",
+            "userId": claims.user_id,
+            "sessionId": claims.session_id,
+        },
+    )
+
+
+def list_sessions(user: User) -> list[Session]:
+    """The user's living sessions, the most recently used first. Raises DatabaseUnavailable."""
+    return sessions.of(user.id)
+
+
+def end_session(user: User, session_id: str) -> None:
+    """Raises SessionUnknown, DatabaseUnavailable."""
+    if not sessions.end(user.id, session_id):
+        raise SessionUnknown
+    log.info("sign_out", extra={"outcome": "ok", "userId": user.id, "sessionId": session_id})
+
+
+def end_sessions(user: User, but: str | None) -> None:
+    """End all of the user's sessions, or all others than ``but``. Raises DatabaseUnavailable."""
+    sessions.end_all(user.id, but)
+    log.info("sign_out", extra={"outcome": "others" if but else "all", "userId": user.id, "sessionId": but})
+
+
+def _new_session(ip: str, user_agent: str) -> Session:
+    moment = now()
+    return Session(
+        id=secrets.token_hex(16),
+        refresh_id=secrets.token_hex(16),
+        previous_id=None,
+        rotated_at=moment,
+        created_at=moment,
+        last_used_at=moment,
+        expires_at=_expiry(moment, moment),
+        user_agent=user_agent[:_USER_AGENT_MAX_CHARACTERS],
+        ip=ip,
+    )
+
+
+def _successor(session: Session) -> Session:
+    moment = now()
+    return replace(
+        session,
+        refresh_id=secrets.token_hex(16),
+        previous_id=session.refresh_id,
+        rotated_at=moment,
+        last_used_at=moment,
+        expires_at=_expiry(session.created_at, moment),
+    )
+
+
+def _expiry(created_at: datetime, last_used_at: datetime) -> datetime:
+    policy = tokens.policy()
+    return min(last_used_at + policy.idle_lifetime, created_at + policy.session_lifetime)
+
+
+def _pair(user: User, session: Session) -> SignedIn:
+    lives = session.expires_at - now()
+    lifetime = min(tokens.policy().access_lifetime, lives)
     return SignedIn(
-        token=tokens.issue_access(user.id, user.email, user.roles),
-        expires_in_seconds=int(tokens.access_lifetime().total_seconds()),
+        token=tokens.issue_access(user.id, user.email, user.roles, session.id, lifetime),
+        expires_in_seconds=int(lifetime.total_seconds()),
+        refresh_token=tokens.issue_refresh(
+            user.id, session.id, session.refresh_id, session.rotated_at, session.expires_at
+        ),
+        refresh_expires_in_seconds=round(lives.total_seconds()),
+        user=user,
     )

@@ -1,39 +1,67 @@
 """Tokens: which claims ours carry, how they are signed, and which of those shown to us are worth a look."""
 
 import base64
+import functools
 import re
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
 from flask import Flask, current_app
-from flask_jwt_extended import create_access_token
+from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
 
 from authservice import extensions
 from authservice.security import strict_json
 
 TOKEN_MAX_BYTES = 4_096
 _LEEWAY_SECONDS = 5  # a host whose clock is 3 s ahead is no forger
+_REMEMBERED_TOKENS = 4_096
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[0-9a-f]{24}")
+_SESSION_ID = re.compile(r"[0-9a-f]{32}")
+_LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # whatever REFRESH_IDLE_DAYS may have been; the session itself ends
+_POLICY = "authservice.token_policy"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long things live, and how many."""
+
+    access_lifetime: timedelta
+    idle_lifetime: timedelta
+    session_lifetime: timedelta
+    grace: timedelta
+    max_sessions: int
 
 
 @dataclass(frozen=True)
 class Claims:
     """What a verified token says. ``expires_at`` is in seconds since the epoch."""
 
+    type: str
     user_id: str
+    session_id: str
+    token_id: str
     expires_at: int
 
 
 def init_app(app: Flask) -> None:
     """Set flask-jwt-extended's options; the ones that are nobody's choice stand here and not among the settings."""
+    app.extensions[_POLICY] = policy = Policy(
+        access_lifetime=timedelta(seconds=app.config["JWT_ACCESS_TOKEN_EXPIRES"]),
+        idle_lifetime=timedelta(days=app.config["REFRESH_IDLE_DAYS"]),
+        session_lifetime=timedelta(days=app.config["SESSION_MAX_DAYS"]),
+        grace=timedelta(seconds=app.config["REFRESH_GRACE_SECONDS"]),
+        max_sessions=app.config["MAX_SESSIONS"],
+    )
     app.config.update(
         JWT_ALGORITHM="HS256",
         JWT_DECODE_ALGORITHMS=["HS256"],
-        JWT_TOKEN_LOCATION=["headers"],
-        JWT_ACCESS_TOKEN_EXPIRES=timedelta(seconds=app.config["JWT_ACCESS_TOKEN_EXPIRES"]),
+        JWT_TOKEN_LOCATION=["headers"],  # an access token is never read from a cookie or a query string
+        JWT_ACCESS_TOKEN_EXPIRES=policy.access_lifetime,
+        JWT_REFRESH_TOKEN_EXPIRES=policy.idle_lifetime,
         JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
         JWT_ENCODE_NBF=False,
         JWT_COOKIE_CSRF_PROTECT=False,  # or a csrf claim rides along in every token
@@ -43,23 +71,55 @@ def init_app(app: Flask) -> None:
         JWT_DECODE_AUDIENCE=app.config["JWT_AUDIENCE"],
     )
     extensions.jwt.init_app(app)
+    _verify_once.cache_clear()
 
 
-def access_lifetime() -> timedelta:
-    lifetime: timedelta = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
-    return lifetime
+def policy() -> Policy:
+    """What the settings say."""
+    found: Policy = current_app.extensions[_POLICY]
+    return found
 
 
-def issue_access(user_id: str, email: str, roles: tuple[str, ...]) -> str:
+def issue_access(user_id: str, email: str, roles: tuple[str, ...], session_id: str, lifetime: timedelta) -> str:
     """An access token. ``email`` is the claim that the tutorial's own guard reads."""
-    token: str = create_access_token(user_id, additional_claims={"email": email, "roles": [*roles]})
+    claims = {"email": email, "roles": [*roles], "sid": session_id}
+    token: str = create_access_token(user_id, additional_claims=claims, expires_delta=lifetime)
     return token
 
 
-def require_strict_form(token: str) -> None:
+def issue_refresh(user_id: str, session_id: str, token_id: str, issued_at: datetime, expires_at: datetime) -> str:
+    """A refresh token. The same arguments give the same token, so that two tabs can be given the same one."""
+    claims = {"sid": session_id, "jti": token_id, "iat": int(issued_at.timestamp()), "exp": int(expires_at.timestamp())}
+    token: str = create_refresh_token(user_id, additional_claims=claims)
+    return token
+
+
+def verify(token: str) -> Claims:
+    """The claims of a token that we signed and that has not expired. Whether its session lives is for the store.
+
+    Raises jwt.PyJWTError or flask_jwt_extended's JWTExtendedException, jwt.ExpiredSignatureError among them.
+    """
+    claims = _verify_once(token, current_app.config["JWT_SECRET_KEY"])
+    if time.time() >= claims.expires_at + _LEEWAY_SECONDS:
+        raise jwt.ExpiredSignatureError("the token has expired")
+    return claims
+
+
+@functools.lru_cache(_REMEMBERED_TOKENS)
+def _verify_once(token: str, key: str) -> Claims:
+    """A signature's verdict never changes, so flask-jwt-extended gives it once for each token and key.
+
+    Exceptions are not remembered: nobody can fill this with tokens of their own making.
+    """
+    _require_strict_form(token)
+    claims = decode_token(token)
+    return Claims(claims["type"], claims["sub"], claims["sid"], claims["jti"], claims["exp"])
+
+
+def _require_strict_form(token: str) -> None:
     """Refuse what lenient parsers let through: padding, other encodings than UTF-8, duplicate claims.
 
-    Raises jwt.InvalidTokenError. Source: RFC 8725 sections 3.7 and 3.11; RFC 7519 section 4.
+    Source: RFC 8725 sections 3.7 and 3.11; RFC 7519 section 4.
     """
     if len(token) > TOKEN_MAX_BYTES or not _COMPACT.fullmatch(token):
         raise jwt.InvalidTokenError("not three base64url parts")
@@ -82,23 +142,19 @@ def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str:
     """
     if header.get("typ") != "JWT" or "crit" in header or "kid" in header:
         raise jwt.InvalidTokenError("not a header of ours")
-    subject, issued_at, expires_at = claims.get("sub"), claims.get("iat"), claims.get("exp")
-    if not (isinstance(subject, str) and _USER_ID.fullmatch(subject)):
-        raise jwt.InvalidTokenError("no user's id")
+    if not (_is_text(claims.get("sub"), _USER_ID) and _is_text(claims.get("sid"), _SESSION_ID)):
+        raise jwt.InvalidTokenError("no user or session of ours")
+    lifetimes = {"access": policy().access_lifetime, "refresh": _LONGEST_REFRESH_LIFETIME}
+    token_type, issued_at, expires_at = claims.get("type"), claims.get("iat"), claims.get("exp")
+    if not isinstance(token_type, str) or token_type not in lifetimes or not isinstance(claims.get("jti"), str):
+        raise jwt.InvalidTokenError("no type or id of ours")
     if type(issued_at) is not int or type(expires_at) is not int or "nbf" in claims:
         raise jwt.InvalidTokenError("times that are not ours")
-    if claims.get("type") != "access" or not isinstance(claims.get("jti"), str):
-        raise jwt.InvalidTokenError("no type or id of ours")
-    if not 0 < expires_at - issued_at <= access_lifetime().total_seconds():
+    if not 0 <= expires_at - issued_at <= lifetimes[token_type].total_seconds():
         raise jwt.InvalidTokenError("a lifetime that we never give")
     key: str = current_app.config["JWT_SECRET_KEY"]
     return key
 
 
-def read(claims: dict[str, Any]) -> Claims:
-    """The claims of a token that flask-jwt-extended has verified."""
-    return Claims(user_id=claims["sub"], expires_at=claims["exp"])
-
-
-def is_expired(claims: Claims, now: datetime) -> bool:
-    return now.timestamp() >= claims.expires_at + _LEEWAY_SECONDS
+def _is_text(value: object, pattern: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

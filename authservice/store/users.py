@@ -5,20 +5,19 @@
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
-from bson.errors import InvalidId
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from authservice.extensions import mongo
 from authservice.store import asks_database
 
-_PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
+PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class _Indexes:
             return
         with self._lock:
             if self._built_for is not mongo.cx:
-                _users().create_index("email", unique=True)
+                collection().create_index("email", unique=True)
                 self._built_for = mongo.cx
 
 
@@ -72,22 +71,23 @@ def ensure_indexes() -> None:
 def insert(email: str, password_hash: str) -> User | None:
     """Write a new user; None when the e-mail is taken."""
     _indexes.ensure()
-    now = _now()
+    moment = now()
     document = {
         "_id": ObjectId(),
         "email": email,
         "password": password_hash,
-        "createdAt": now,
-        "passwordChangedAt": now,
+        "createdAt": moment,
+        "passwordChangedAt": moment,
         "roles": [],
+        "sessions": [],
     }
     try:
-        _users().insert_one(document)
+        collection().insert_one(document)
     except DuplicateKeyError:
         # The driver repeats an insert whose answer was lost; then it meets its own document.
-        if _users().find_one({"_id": document["_id"]}, {"_id": 1}) is None:
+        if collection().find_one({"_id": document["_id"]}, {"_id": 1}) is None:
             return None
-    return _user(document)
+    return read_user(document)
 
 
 @asks_database
@@ -96,13 +96,13 @@ def find_with_password(typed: str, normal: str) -> tuple[User, StoredPassword] |
     document = _find_by_email(typed, normal, None)
     if document is None:
         return None
-    return _user(document), StoredPassword(document.get("password"), "passwordChangedAt" not in document)
+    return read_user(document), _stored_password(document)
 
 
 @asks_database
 def find_by_email(typed: str, normal: str) -> User | None:
-    document = _find_by_email(typed, normal, _PUBLIC)
-    return _user(document) if document else None
+    document = _find_by_email(typed, normal, PUBLIC)
+    return read_user(document) if document else None
 
 
 @asks_database
@@ -113,51 +113,88 @@ def is_taken(typed: str, normal: str) -> bool:
 
 @asks_database
 def find(user_id: str) -> User | None:
-    """The user without the password's hash: the guard's one read."""
-    try:
-        document = _users().find_one({"_id": ObjectId(user_id)}, _PUBLIC)
-    except InvalidId:
-        return None
-    return _user(document) if document else None
+    document = collection().find_one({"_id": ObjectId(user_id)}, PUBLIC) if ObjectId.is_valid(user_id) else None
+    return read_user(document) if document else None
+
+
+@asks_database
+def find_password(user_id: str) -> StoredPassword:
+    """NO_PASSWORD where there is no such user."""
+    document = collection().find_one({"_id": ObjectId(user_id)}, {"password": 1, "passwordChangedAt": 1})
+    return _stored_password(document) if document else NO_PASSWORD
 
 
 @asks_database
 def page(after: str | None, limit: int) -> list[User]:
     """Users in the order of their ids, from behind the id ``after``."""
     condition = {"_id": {"$gt": ObjectId(after)}} if after else {}
-    return [_user(document) for document in _users().find(condition, _PUBLIC).sort("_id", 1).limit(limit)]
+    return [read_user(document) for document in collection().find(condition, PUBLIC).sort("_id", 1).limit(limit)]
 
 
 @asks_database
-def renew_hash(user_id: str, checked: StoredPassword, renewed_hash: str) -> bool:
-    """Store a hash in place of the one that was checked, unless the password has changed since."""
-    written = _users().update_one(
+def change_password(user_id: str, checked: StoredPassword, new_hash: str, keep_session: str) -> bool:
+    """Store a new hash and end every other session, in one write. False when the password has changed meanwhile."""
+    written = collection().update_one(
         {"_id": ObjectId(user_id), "password": checked.hash},
-        {"$set": {"password": renewed_hash, "passwordChangedAt": _now()}},
+        {
+            "$set": {"password": new_hash, "passwordChangedAt": now()},
+            "$pull": {"sessions": {"id": {"$ne": keep_session}}},
+        },
     )
     return written.modified_count == 1
 
 
 @asks_database
 def disable(user_id: str) -> bool:
-    """False when there is no such user."""
-    found = _users().update_one({"_id": ObjectId(user_id)}, {"$set": {"disabledAt": _now()}})
-    return found.matched_count == 1
+    """Disable and end every session, in one write. False when there is no such user."""
+    disabled = {"$set": {"disabledAt": now(), "sessions": []}}
+    return collection().update_one({"_id": ObjectId(user_id)}, disabled).matched_count == 1
 
 
 @asks_database
 def enable(user_id: str) -> bool:
     """False when there is no such user."""
-    return _users().update_one({"_id": ObjectId(user_id)}, {"$unset": {"disabledAt": ""}}).matched_count == 1
+    return collection().update_one({"_id": ObjectId(user_id)}, {"$unset": {"disabledAt": ""}}).matched_count == 1
+
+
+@asks_database
+def set_roles(user_id: str, roles: Sequence[str]) -> bool:
+    """False when there is no such user."""
+    return collection().update_one({"_id": ObjectId(user_id)}, {"$set": {"roles": [*roles]}}).matched_count == 1
+
+
+@asks_database
+def grant(user_id: str, role: str) -> bool:
+    """False when there is no such user."""
+    return collection().update_one({"_id": ObjectId(user_id)}, {"$addToSet": {"roles": role}}).matched_count == 1
+
+
+@asks_database
+def revoke(user_id: str, role: str) -> bool:
+    """False when there is no such user."""
+    return collection().update_one({"_id": ObjectId(user_id)}, {"$pull": {"roles": role}}).matched_count == 1
+
+
+@asks_database
+def is_last_with(role: str, user_id: str) -> bool:
+    """Whether no other enabled user has the role."""
+    others = {"roles": role, "disabledAt": None, "_id": {"$ne": ObjectId(user_id)}}
+    return collection().find_one(others, {"_id": 1}) is None
 
 
 @asks_database
 def delete(user_id: str) -> bool:
     """False when there is no such user."""
-    return _users().delete_one({"_id": ObjectId(user_id)}).deleted_count == 1
+    return collection().delete_one({"_id": ObjectId(user_id)}).deleted_count == 1
 
 
-def _users() -> Collection[dict[str, Any]]:
+@asks_database
+def delete_checked(user_id: str, checked: StoredPassword) -> bool:
+    """Delete, unless the password has changed since it was checked."""
+    return collection().delete_one({"_id": ObjectId(user_id), "password": checked.hash}).deleted_count == 1
+
+
+def collection() -> Collection[dict[str, Any]]:
     assert mongo.db is not None
     users: Collection[dict[str, Any]] = mongo.db.users
     return users
@@ -165,12 +202,12 @@ def _users() -> Collection[dict[str, Any]]:
 
 def _find_by_email(typed: str, normal: str, projection: Mapping[str, int] | None) -> dict[str, Any] | None:
     """``typed`` wins: another stack may have stored an e-mail in mixed case, or two that differ in nothing else."""
-    documents = _users().find({"email": {"$in": [typed, normal]}}, projection)
+    documents = collection().find({"email": {"$in": [typed, normal]}}, projection)
     found = {document["email"]: document for document in documents}
     return found.get(typed) or found.get(normal)
 
 
-def _user(document: Mapping[str, Any]) -> User:
+def read_user(document: Mapping[str, Any]) -> User:
     """Reads what another stack wrote as well: roles or times that it lacks, or that are nonsense, count as absent."""
     roles, created_at = document.get("roles"), document.get("createdAt")
     if not isinstance(created_at, datetime):
@@ -184,7 +221,11 @@ def _user(document: Mapping[str, Any]) -> User:
     )
 
 
-def _now() -> datetime:
+def _stored_password(document: Mapping[str, Any]) -> StoredPassword:
+    return StoredPassword(document.get("password"), "passwordChangedAt" not in document)
+
+
+def now() -> datetime:
     """In milliseconds, as MongoDB keeps it, so that what is answered is what is stored."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,11 +1,13 @@
-"""/users: sign up, the tutorial's guarded test route, and oneself."""
+"""/users: sign up, the tutorial's guarded test route, and one's own account."""
+
+from flask import Response
 
 from authservice import errors
 from authservice.store.users import User
 from authservice.users import service
-from authservice.users.schemas import MessageSchema, SignUpSchema, UserSchema
-from authservice.web.bodies import OF_BODY, Blueprint
-from authservice.web.guards import OF_GUARD, current_user, jwt_required
+from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema, UserSchema
+from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
 
@@ -23,7 +25,7 @@ def create(body: dict[str, str]) -> tuple[User, dict[str, str]]:
 @jwt_required()
 @blueprint.response(200, MessageSchema)
 @blueprint.refusals(*OF_GUARD)
-@blueprint.doc(security=[{"bearer": []}])
+@blueprint.doc(security=SECURITY)
 def test() -> dict[str, str]:
     """Try a token: the tutorial's guarded route"""
     return {"message": "You did it!"}
@@ -33,7 +35,31 @@ def test() -> dict[str, str]:
 @jwt_required()
 @blueprint.response(200, UserSchema)
 @blueprint.refusals(*OF_GUARD)
-@blueprint.doc(security=[{"bearer": []}])
+@blueprint.doc(security=SECURITY)
 def me() -> User:
     """Show who is signed in"""
     return current_user()
+
+
+@blueprint.route("/me/password", methods=["PUT"])
+@jwt_required()
+@blueprint.arguments(PasswordChangeSchema)
+@blueprint.response(204)
+@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy)
+@blueprint.doc(security=SECURITY)
+def change_password(body: dict[str, str]) -> Response:
+    """Change one's password, which ends all of one's other sessions"""
+    service.change_password(current_user(), current_session_id(), body["currentPassword"], body["newPassword"])
+    return no_content()
+
+
+@blueprint.route("/me", methods=["DELETE"])
+@jwt_required()
+@blueprint.arguments(DeletionSchema)
+@blueprint.response(204)
+@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy)
+@blueprint.doc(security=SECURITY)
+def delete_account(body: dict[str, str]) -> Response:
+    """Delete one's account, for ever"""
+    service.delete_account(current_user(), body["currentPassword"])
+    return no_content()

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.bodies import Body, NewEmail, NewPassword
+from authservice.web.bodies import Body, NewEmail, NewPassword, Password
 
 
 class SignUpSchema(Body):
@@ -15,6 +15,15 @@ class SignUpSchema(Body):
             "format": "password",
         },
     )
+
+
+class PasswordChangeSchema(Body):
+    currentPassword = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
+    newPassword = NewPassword(required=True, metadata={"example": "an even longer secret", "format": "password"})
+
+
+class DeletionSchema(Body):
+    currentPassword = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
 
 
 class UserSchema(Schema):

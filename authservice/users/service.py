@@ -2,10 +2,10 @@
 
 import logging
 
-from authservice.errors import EmailTaken
+from authservice.errors import EmailTaken, PasswordWrong
 from authservice.security import emails, passwords
 from authservice.store import users
-from authservice.store.users import User
+from authservice.store.users import StoredPassword, User
 
 log = logging.getLogger(__name__)
 
@@ -21,3 +21,26 @@ def sign_up(email: str, password: str) -> User:
         raise EmailTaken
     log.info("sign_up", extra={"outcome": "ok", "userId": user.id})
     return user
+
+
+def change_password(user: User, session_id: str, current_password: str, new_password: str) -> None:
+    """Set a new password and end every other session. Raises PasswordWrong, HashingBusy, DatabaseUnavailable."""
+    checked = _check(user, current_password)
+    if not users.change_password(user.id, checked, passwords.hash_password(new_password), session_id):
+        raise PasswordWrong  # it has been changed since the check
+    log.info("change_password", extra={"outcome": "ok", "userId": user.id})
+
+
+def delete_account(user: User, current_password: str) -> None:
+    """Remove everything of the user. Raises PasswordWrong, HashingBusy, DatabaseUnavailable."""
+    if not users.delete_checked(user.id, _check(user, current_password)):
+        raise PasswordWrong
+    log.info("delete_account", extra={"outcome": "ok", "userId": user.id})
+
+
+def _check(user: User, current_password: str) -> StoredPassword:
+    stored = users.find_password(user.id)
+    if not passwords.check_password(current_password, stored.hash, foreign=stored.is_foreign, renew=False).matches:
+        log.info("check_password", extra={"outcome": "refused", "userId": user.id})
+        raise PasswordWrong
+    return stored

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import flask_smorest
-from flask import Request, current_app
+from flask import Request, Response, current_app
 from flask.json.provider import DefaultJSONProvider
 from gunicorn.http.errors import ParseException
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
 from authservice import errors
@@ -33,7 +33,12 @@ class StrictJSONProvider(DefaultJSONProvider):
 class BodyParser(FlaskParser):
     """webargs, through the strict provider, with refusals of ours."""
 
-    def _raw_load_json(self, req: Request) -> Any:
+    # A misspelt ?role= that were passed over would open what it was to close.
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        if getattr(schema, "may_be_absent", False) and _is_absent(req):
+            return {}
         if req.mimetype != "application/json":
             raise errors.MediaTypeUnsupported
         try:
@@ -93,14 +98,22 @@ OF_BODY = (
 )
 
 
+def no_content(headers: Mapping[str, str] | None = None) -> Response:
+    """A 204, which has no body and so no media type."""
+    response = Response(status=204, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
 def fault(code: str, detail: str) -> list[Any]:
     """A marshmallow message that keeps its code: a list of one, for marshmallow takes lists as they are."""
     return [{"code": code, "detail": detail}]
 
 
 class Body(Schema):
-    """A JSON object with exactly the fields that it declares."""
+    """A JSON object, or a query, with exactly the fields that it declares."""
 
+    may_be_absent = False  # whether no body at all counts as {}
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "unknown": fault("unknown_field", "This field is not one of the body's fields."),
         "type": fault("wrong_type", "Send a JSON object."),
@@ -119,6 +132,52 @@ class Text(fields.String):
     """A string, with complaints that carry a code."""
 
     default_error_messages = _TEXT_MESSAGES
+
+
+class Choice(Text):
+    """One of a few words."""
+
+    def __init__(self, *words: str, metadata: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(metadata={**metadata, "enum": [*words]}, **kwargs)
+        self.words = words
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        word: str = super()._deserialize(value, *args, **kwargs)
+        if word not in self.words:
+            raise ValidationError(fault("unknown_value", f"Send {' or '.join(self.words)}."))
+        return word
+
+
+class Number(fields.Integer):
+    """A whole number of a query, in bounds."""
+
+    def __init__(self, lowest: int, highest: int, *, metadata: Mapping[str, Any], **kwargs: Any) -> None:
+        message: Any = fault("out_of_range", f"Send a whole number from {lowest} to {highest}.")
+        super().__init__(
+            error_messages={"invalid": message, "null": message, "too_large": message},
+            metadata={**metadata, "minimum": lowest, "maximum": highest},
+            **kwargs,
+        )
+        self.lowest, self.highest = lowest, highest
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        number = super()._deserialize(value, *args, **kwargs)
+        if number is None or not self.lowest <= number <= self.highest:
+            raise self.make_error("invalid", input=value)
+        return number
+
+
+class Flag(fields.Boolean):
+    """true or false, and nothing that looks like it."""
+
+    truthy = {True}
+    falsy = {False}
+    default_error_messages = {**_TEXT_MESSAGES, "invalid": fault("wrong_type", "Send true or false.")}
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):  # 1 equals True
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class NewEmail(Text):
@@ -164,6 +223,10 @@ class NewPassword(Password):
         if len(password) < least:
             raise ValidationError(fault("too_short", f"Use at least {least} characters."))
         return password
+
+
+def _is_absent(request: Request) -> bool:
+    return not request.content_length and "Transfer-Encoding" not in request.headers
 
 
 def _read(request: Request) -> bytes:

@@ -75,10 +75,8 @@ def render(refusal: Refusal) -> Response:
 
 def _challenge(refusal: Refusal) -> str | None:
     """RFC 6750 section 3: no error attribute where the request had no token at all."""
-    if not isinstance(refusal, errors.Unauthenticated):
-        return None
     if refusal.challenge_error is None:
-        return _REALM
+        return _REALM if refusal.status == 401 else None
     return f'{_REALM}, error="{refusal.challenge_error}", error_description="{refusal.detail}"'
 
 

@@ -1,0 +1,84 @@
+"""/admin: what users with the role admin may do for others."""
+
+from typing import Any
+
+from flask import Response
+
+from authservice import errors
+from authservice.admin import service
+from authservice.admin.schemas import (
+    AdminUserDetailSchema,
+    AdminUserSchema,
+    PageQuerySchema,
+    UserChangeSchema,
+    UserPageSchema,
+)
+from authservice.store.users import User
+from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.guards import OF_GUARD, SECURITY, jwt_required, roles_required
+
+blueprint = Blueprint("admin", __name__, url_prefix="/admin/users", description="Looking after other people's accounts")
+OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
+
+
+@blueprint.route("")
+@jwt_required()
+@roles_required(service.ADMIN)
+@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.response(200, UserPageSchema)
+@blueprint.refusals(*OF_ADMIN, errors.ValidationFailed)
+@blueprint.doc(security=SECURITY)
+def list_users(query: dict[str, Any]) -> dict[str, Any]:
+    """List users in the order of their ids, a page at a time, or find one by e-mail"""
+    if "email" in query:
+        return {"users": service.find_by_email(query["email"]), "nextCursor": None}
+    users = service.page(query.get("cursor"), query["limit"])
+    return {"users": users, "nextCursor": users[-1].id if len(users) == query["limit"] else None}
+
+
+@blueprint.route("/<user_id>")
+@jwt_required()
+@roles_required(service.ADMIN)
+@blueprint.response(200, AdminUserDetailSchema)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown)
+@blueprint.doc(security=SECURITY)
+def show_user(user_id: str) -> dict[str, Any]:
+    """Show a user and the sessions"""
+    user = service.get_user(user_id)
+    return {**vars(user), "sessions": service.sessions_of(user)}
+
+
+@blueprint.route("/<user_id>", methods=["PATCH"])
+@jwt_required()
+@roles_required(service.ADMIN)
+@blueprint.arguments(UserChangeSchema)
+@blueprint.response(200, AdminUserSchema)
+@blueprint.refusals(*OF_ADMIN, *OF_BODY, errors.UserUnknown, errors.LastAdmin)
+@blueprint.doc(security=SECURITY)
+def change_user(body: dict[str, Any], user_id: str) -> User:
+    """Disable, enable, or set the roles of a user, effective on the user's next request"""
+    return service.change(service.get_user(user_id), is_disabled=body.get("disabled"), roles=body.get("roles"))
+
+
+@blueprint.route("/<user_id>", methods=["DELETE"])
+@jwt_required()
+@roles_required(service.ADMIN)
+@blueprint.response(204)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown, errors.LastAdmin)
+@blueprint.doc(security=SECURITY)
+def delete_user(user_id: str) -> Response:
+    """Delete a user, for ever"""
+    service.remove(service.get_user(user_id))
+    return no_content()
+
+
+@blueprint.route("/<user_id>/sessions", methods=["DELETE"])
+@jwt_required()
+@roles_required(service.ADMIN)
+@blueprint.response(204)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown)
+@blueprint.doc(security=SECURITY)
+def end_sessions(user_id: str) -> Response:
+    """End every session of a user"""
+    service.end_sessions(service.get_user(user_id))
+    return no_content()

@@ -1,0 +1,134 @@
+"""The sessions inside the user's document: start, rotate, end, and the guard's one read.
+
+sessions: [ { id, refreshJti, previousJti, rotatedAt, createdAt, lastUsedAt, expiresAt, userAgent, ip } ]
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from authservice.store import asks_database
+from authservice.store.users import PUBLIC, StoredPassword, User, collection, now, read_user
+
+
+@dataclass(frozen=True)
+class Session:
+    """One sign-in, until it is ended. ``refresh_id`` is the jti of the one refresh token that is good now."""
+
+    id: str
+    refresh_id: str
+    previous_id: str | None
+    rotated_at: datetime
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    user_agent: str
+    ip: str
+
+
+@asks_database
+def start(user_id: str, checked: StoredPassword, session: Session, keep: int, renewed_hash: str | None) -> bool:
+    """Add a session and drop all but the ``keep`` most recently used, storing a renewed hash in the same write.
+
+    False when, since the password was checked, it has changed or the user was disabled or deleted.
+    """
+    update: dict[str, Any] = {
+        "$push": {
+            "sessions": {
+                "$each": [
+                    {
+                        "id": session.id,
+                        "refreshJti": session.refresh_id,
+                        "previousJti": session.previous_id,
+                        "rotatedAt": session.rotated_at,
+                        "createdAt": session.created_at,
+                        "lastUsedAt": session.last_used_at,
+                        "expiresAt": session.expires_at,
+                        "userAgent": session.user_agent,
+                        "ip": session.ip,
+                    }
+                ],
+                "$sort": {"lastUsedAt": 1},
+                "$slice": -keep,
+            }
+        }
+    }
+    if renewed_hash is not None:
+        update["$set"] = {"password": renewed_hash, "passwordChangedAt": now()}
+    condition = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
+    return collection().update_one(condition, update).modified_count == 1
+
+
+@asks_database
+def find_user(user_id: str, session_id: str) -> User | None:
+    """The user, if enabled and the session lives: the guard's one read, by ``_id`` and with a projection."""
+    alive = {"$elemMatch": {"id": session_id, "expiresAt": {"$gt": now()}}}
+    document = collection().find_one({"_id": ObjectId(user_id), "disabledAt": None, "sessions": alive}, PUBLIC)
+    return read_user(document) if document else None
+
+
+@asks_database
+def find(user_id: str, session_id: str) -> tuple[User, Session] | None:
+    """An enabled user and the session, for a refresh."""
+    projection = {**PUBLIC, "sessions": {"$elemMatch": {"id": session_id}}}
+    condition = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
+    document = collection().find_one(condition, projection)
+    return (read_user(document), _session(document["sessions"][0])) if document else None
+
+
+@asks_database
+def rotate(user_id: str, successor: Session) -> bool:
+    """Store the session's next state if its ``previous_id`` is the current one; of many at once, one is told True."""
+    current = {"id": successor.id, "refreshJti": successor.previous_id, "expiresAt": {"$gt": successor.rotated_at}}
+    rotated = collection().update_one(
+        {"_id": ObjectId(user_id), "disabledAt": None, "sessions": {"$elemMatch": current}},
+        {
+            "$set": {
+                "sessions.$.refreshJti": successor.refresh_id,
+                "sessions.$.previousJti": successor.previous_id,
+                "sessions.$.rotatedAt": successor.rotated_at,
+                "sessions.$.lastUsedAt": successor.last_used_at,
+                "sessions.$.expiresAt": successor.expires_at,
+            }
+        },
+    )
+    return rotated.modified_count == 1
+
+
+@asks_database
+def of(user_id: str) -> list[Session]:
+    """The user's living sessions, the most recently used first."""
+    document = collection().find_one({"_id": ObjectId(user_id)}, {"sessions": 1}) or {}
+    found = [_session(session) for session in document.get("sessions", [])]
+    living = [session for session in found if session.expires_at > now()]
+    return sorted(living, key=lambda session: session.last_used_at, reverse=True)
+
+
+@asks_database
+def end(user_id: str, session_id: str) -> bool:
+    """False when there is no such session."""
+    ended = collection().update_one({"_id": ObjectId(user_id)}, {"$pull": {"sessions": {"id": session_id}}})
+    return ended.modified_count == 1
+
+
+@asks_database
+def end_all(user_id: str, but: str | None = None) -> None:
+    """End every session, or all others than ``but``."""
+    collection().update_one({"_id": ObjectId(user_id)}, {"$pull": {"sessions": {"id": {"$ne": but}}}})
+
+
+def _session(stored: Mapping[str, Any]) -> Session:
+    return Session(
+        id=stored["id"],
+        refresh_id=stored["refreshJti"],
+        previous_id=stored["previousJti"],
+        rotated_at=stored["rotatedAt"],
+        created_at=stored["createdAt"],
+        last_used_at=stored["lastUsedAt"],
+        expires_at=stored["expiresAt"],
+        user_agent=stored["userAgent"],
+        ip=stored["ip"],
+    )

@@ -1,0 +1,95 @@
+"""The README says what the code does: its tables and its walk-through are held to it."""
+
+import re
+import subprocess
+
+import pytest
+
+from authservice.config import SETTINGS
+from authservice.errors import Refusal
+from tests.service import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def rows(heading):
+    """The cells of the first table below a heading."""
+    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+
+
+def refusals(of=Refusal):
+    below = of.__subclasses__()
+    return [leaf for kind in below for leaf in refusals(kind)] if below else [of]
+
+
+def test_the_settings_table_is_the_code():
+    written = [
+        (name.strip("`"), re.findall(r"`([^`]*)`", default), meaning) for name, default, meaning in rows("Settings")
+    ]
+    actual = [
+        (f"FLASK_{setting.name}", setting.default.split(",") if setting.default else [], setting.meaning)
+        for setting in SETTINGS
+    ]
+    assert written == actual
+
+
+def test_the_error_table_is_the_code():
+    written = [(code.strip("`"), int(status)) for code, status, _ in rows("Errors")]
+    assert sorted(written) == sorted((refusal.code, refusal.status) for refusal in refusals())
+
+
+def test_the_tree_in_the_module_of_errors_is_the_code():
+    tree = (ROOT / "authservice/errors.py").read_text().split('"""')[1]
+    written = re.findall(r"(\w+) +(\d{3}) (\w+)$", tree, re.MULTILINE)
+    actual = [(refusal.__name__, str(refusal.status), refusal.code) for refusal in refusals()]
+    assert sorted(written) == sorted(actual)
+
+
+def test_the_routes_table_is_the_code(app):
+    written = {
+        (call.split(" ")[0], call.split(" ")[1].split("?")[0])
+        for route, *_ in rows("Routes")
+        for call in [route.strip("`")]
+    }
+    hidden = {"/openapi.json"}
+    actual = {
+        (method, re.sub(r"<\w+_id>", "<id>", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule not in hidden
+    }
+    assert written == actual
+
+
+def test_the_command_line_is_the_code(app):
+    section = README.split("\n## Command line\n", 1)[1].split("\n## ", 1)[0]
+    for name in app.cli.commands["users"].commands:
+        assert name in section
+
+
+def test_the_first_two_commands_are_one_line_each():
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    assert all(block.count("\n") == 1 for block in blocks[:2])
+    assert "gunicorn wsgi:app" in blocks[0]
+    assert "tox" in blocks[1]
+
+
+@pytest.fixture
+def walk():
+    """The curl walk-through as it stands."""
+    return README.split("\n## Walk through it with curl\n", 1)[1].split("```sh\n", 1)[1].split("```", 1)[0]
+
+
+def test_the_curl_walk_through_works_as_written(walk, serve, tmp_path):
+    service = serve()
+    script = walk.replace("127.0.0.1:3000", f"127.0.0.1:{service.port}")
+    done = subprocess.run(["bash", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert '"email":"natalie@example.com"' in lines[0]
+    assert lines[1] == '{"message":"You did it!"}'
+    assert '"refreshToken":' in lines[2]
+    assert lines[3] == "204"
+    assert '"token_invalid"' in lines[4]
+    assert len(lines) == 5

@@ -1,0 +1,56 @@
+"""One's own account: changing the password, deleting it all."""
+
+import pytest
+
+from tests.conftest import ALICE, PASSWORD, bearer, sign_in
+
+NEW_PASSWORD = "an even longer secret"
+
+
+def put_password(client, token, current, new):
+    body = {"currentPassword": current, "newPassword": new}
+    return client.put("/users/me/password", json=body, headers=bearer(token))
+
+
+def test_a_new_password_ends_every_other_session(client, alice, database):
+    other = sign_in(client, ALICE)
+    changed_before = database.users.find_one({})["passwordChangedAt"]
+    assert put_password(client, alice, PASSWORD, NEW_PASSWORD).status_code == 204
+    assert client.get("/users/test", headers=bearer(alice)).status_code == 200
+    assert client.get("/users/test", headers=bearer(other["token"])).status_code == 401
+    assert client.post("/auth/refresh", json={"refreshToken": other["refreshToken"]}).status_code == 401
+    assert client.post("/auth", json={"email": ALICE, "password": PASSWORD}).status_code == 401
+    assert sign_in(client, ALICE, NEW_PASSWORD)
+    assert database.users.find_one({})["passwordChangedAt"] > changed_before
+
+
+def test_a_wrong_current_password_changes_nothing_and_signs_nobody_out(client, alice):
+    answer = put_password(client, alice, "not my password", NEW_PASSWORD)
+    assert (answer.status_code, answer.get_json()["code"]) == (403, "password_wrong")
+    assert "WWW-Authenticate" not in answer.headers
+    assert sign_in(client, ALICE)
+    assert client.get("/users/test", headers=bearer(alice)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({"currentPassword": PASSWORD, "newPassword": "short"}, "/newPassword", "too_short"),
+        ({"currentPassword": PASSWORD}, "/newPassword", "required"),
+        ({"newPassword": NEW_PASSWORD}, "/currentPassword", "required"),
+    ],
+)
+def test_a_new_password_follows_the_rules_of_sign_up(client, alice, body, pointer, code):
+    answer = client.put("/users/me/password", json=body, headers=bearer(alice))
+    assert answer.status_code == 422
+    assert [(fault["pointer"], fault["code"]) for fault in answer.get_json()["errors"]] == [(pointer, code)]
+
+
+def test_deleting_the_account_leaves_nothing(client, alice, database):
+    refused = client.delete("/users/me", json={"currentPassword": "not my password"}, headers=bearer(alice))
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "password_wrong")
+    deleted = client.delete("/users/me", json={"currentPassword": PASSWORD}, headers=bearer(alice))
+    assert (deleted.status_code, deleted.data) == (204, b"")
+    assert database.users.count_documents({}) == 0
+    assert client.get("/users/test", headers=bearer(alice)).status_code == 401
+    assert client.post("/users", json={"email": ALICE, "password": PASSWORD}).status_code == 201

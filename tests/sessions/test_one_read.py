@@ -1,0 +1,43 @@
+"""A guarded request costs the database one read, by _id and with a projection."""
+
+import pymongo.monitoring
+import pytest
+
+from authservice.extensions import mongo
+from tests.conftest import bearer
+
+
+class Commands(pymongo.monitoring.CommandListener):
+    def __init__(self):
+        self.seen = []
+
+    def started(self, event):
+        self.seen.append(event.command)
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """Every command that the service sends from here on."""
+    listener = Commands()
+    monkeypatch.setattr(pymongo.monitoring, "_LISTENERS", pymongo.monitoring._LISTENERS)
+    pymongo.monitoring.register(listener)
+    return listener
+
+
+@pytest.mark.parametrize("path", ["/users/test", "/users/me", "/auth/verify"])
+def test_a_guarded_request_is_one_find_by_id_with_a_projection(commands, client, alice, path):
+    assert mongo.cx is not None
+    assert client.get(path, headers=bearer(alice)).status_code in (200, 204)
+    commands.seen.clear()
+    assert client.get(path, headers=bearer(alice)).status_code in (200, 204)
+    (command,) = commands.seen
+    assert command["find"] == "users"
+    assert "_id" in command["filter"]
+    assert command["projection"]
+    assert "password" not in command["projection"]
