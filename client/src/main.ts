@@ -104,7 +104,7 @@ const changePassword = new Form(find('change-password'), () =>
 
 const deleteAccount = new Form(find('delete-account'), () =>
   attempt(async () => {
-    await session.deleteAccount(deleteAccount.value('password'));
+    await session.deleteAccount(deleteAccount.value('currentPassword'));
     return 'Your account is deleted.';
   }, deleteAccount),
 );
@@ -140,7 +140,7 @@ session.addEventListener('change', (event) => {
   const change = (event as CustomEvent<Change>).detail;
   credentials.clear('password');
   changePassword.clear('currentPassword', 'newPassword');
-  deleteAccount.clear('password');
+  deleteAccount.clear('currentPassword');
   show(session.user ? 'signed-in' : 'signed-out');
   say(NEWS[change]);
   if (change === 'signed-in') find('who').focus();

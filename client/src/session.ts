@@ -173,8 +173,8 @@ export class Session extends EventTarget {
     await this.call('PUT', '/users/me/password', { currentPassword, newPassword });
   }
 
-  async deleteAccount(password: string): Promise<void> {
-    await this.call('DELETE', '/users/me', { password });
+  async deleteAccount(currentPassword: string): Promise<void> {
+    await this.call('DELETE', '/users/me', { currentPassword });
     this.#forget('signed-out');
     await this.store?.clear();
     this.#tell({ kind: 'signed-out' });

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
+from tests.conftest import SECRET
 from tests.service import Service
 
+DATABASE = "test_browser"  # on the server of this run alone
 AWAY = r"Failed to load resource: net::ERR_"
 
 
@@ -60,9 +63,31 @@ def watch() -> Iterator[Watch]:
     assert watch.complaints == []
 
 
+@pytest.fixture(scope="session")
+def shared_service(
+    database_server: str, database_client: MongoClient[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    service = Service(
+        tmp_path_factory.mktemp("browser") / "service.log",
+        {
+            "FLASK_MONGO_URI": f"mongodb://{database_server}/{DATABASE}?directConnection=true&retryWrites=false",
+            "FLASK_JWT_SECRET_KEY": SECRET,
+            "FLASK_BCRYPT_LOG_ROUNDS": "4",
+            "FLASK_BCRYPT_QUEUE": "100",
+            "WEB_CONCURRENCY": "2",
+        },
+    )
+    service.wait_until_ready()
+    yield service
+    service.stop()
+    database_client.drop_database(DATABASE)
+
+
 @pytest.fixture
-def service(serve: Callable[..., Service]) -> Service:
-    return serve(workers=2)
+def service(shared_service: Service, database_client: MongoClient[dict[str, Any]]) -> Service:
+    """Two workers that all browser tests share, with no user at the start of each."""
+    database_client[DATABASE].users.delete_many({})
+    return shared_service
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_a_refresh_that_answers_after_the_log_out_is_dropped(open_page, watch):
     page = open_page("/app/")
     enter(page)
     held = []
-    page.route("**/auth/refresh", held.append, times=1)
+    page.route("**/auth/refresh", lambda route: held.append(route), times=1)
     let_access_token_expire(page)
     with page.expect_request("**/auth/refresh"):
         try_route(page)

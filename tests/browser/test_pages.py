@@ -1,0 +1,45 @@
+"""Every page is quiet, without a request to another host: the ``watch`` of each test sees to that."""
+
+import pytest
+
+from tests.browser.app import expect
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [("/", "authservice"), ("/app", "authservice"), ("/docs", "authservice")],
+)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_opens_without_a_complaint(open_page, path, heading, scheme):
+    page = open_page(path, color_scheme=scheme)
+    expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def test_the_home_page_leads_everywhere(open_page):
+    page = open_page("/")
+    for name in ("Try the app", "Read and try the API", "OpenAPI description", "README"):
+        with page.expect_response(lambda answer: answer.request.is_navigation_request()) as seen:
+            page.get_by_role("link", name=name).click()
+        assert seen.value.status in (200, 308), name
+        page.go_back()
+
+
+def test_the_policy_holds_against_an_injected_script(open_page, watch):
+    watch.expect("CSP ", "Executing inline", "Applying inline", "Refused", "Loading the image")
+    page = open_page("/app/")
+    page.evaluate(
+        """() => {
+            const script = document.createElement('script');
+            script.textContent = 'window.injected = true';
+            document.body.append(script);
+            const style = document.createElement('style');
+            style.textContent = 'body { --injected: yes }';
+            document.body.append(style);
+            const image = document.createElement('img');
+            image.src = 'https://elsewhere.example/?secret';
+            document.body.append(image);
+        }"""
+    )
+    assert page.evaluate("window.injected") is None
+    assert page.evaluate("getComputedStyle(document.body).getPropertyValue('--injected')") == ""
