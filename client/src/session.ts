@@ -151,7 +151,8 @@ export class Session extends EventTarget {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
       const renewed = await this.#renew();
       // Somebody else may have signed in in another tab: what one user asked is never done as another.
-      if (!renewed || era !== this.#era || this.#user?.id !== who) throw new Superseded();
+      const isAnother = who !== undefined && who !== this.#user?.id;
+      if (!renewed || era !== this.#era || isAnother) throw new Superseded();
       return this.#guarded<T>(era, method, path, body);
     }
   }

@@ -12,8 +12,7 @@ from tests.conftest import ALICE, PASSWORD, SECRET
 
 needs.packages()
 
-from playwright.sync_api import BrowserContext, Page, Route, expect  # noqa: E402
-
+from playwright.sync_api import Page, Route, expect  # noqa: E402
 
 
 def create_account(page: Page, email: str = ALICE, password: str = PASSWORD) -> None:
@@ -61,7 +60,7 @@ def expect_fault(page: Page, label: str, text: str) -> None:
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(text)
     expect(field).to_be_focused()
-    expect(page.locator("ion-input .error-text", has_text=text)).to_be_visible()
+    expect(page.locator("ion-input .error-text", has_text=text).first).to_be_visible()
 
 
 def try_route(page: Page) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from tests.conftest import SECRET
-from tests.service import Service
+from tests.service import Service, free_port
 
 DATABASE = "test_browser"  # on the server of this run alone
 AWAY = r"Failed to load resource: net::ERR_"
@@ -23,28 +23,34 @@ class Watch:
     """What no page may do: complain on the console, break the policy, fetch from elsewhere."""
 
     def __init__(self) -> None:
-        self.complaints: list[str] = []
-        self.expected: list[str] = []
+        self._seen: list[str] = []
+        self._expected: list[str] = []
 
     def expect(self, *patterns: str) -> None:
-        self.expected += patterns
+        self._expected += patterns
+
+    def seen(self) -> list[str]:
+        return list(self._seen)
+
+    def complaints(self) -> list[str]:
+        return [one for one in self._seen if not any(re.match(pattern, one) for pattern in self._expected)]
 
     def add_context(self, context: Any, origin: str) -> None:
         # a violation is an event of the document, also where Chromium keeps it from the console
         context.add_init_script(
             "addEventListener('securitypolicyviolation',"
-            " (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}`))"
+            " (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
         )
         context.on("console", self._on_console)
-        context.on("weberror", lambda error: self.complaints.append(f"uncaught: {error.error}"))
+        context.on("weberror", lambda error: self._seen.append(f"uncaught {error.error}"))
         context.on(
             "request",
-            lambda request: None if request.url.startswith(origin) else self.complaints.append(f"to {request.url}"),
+            lambda request: None if request.url.startswith(origin) else self._seen.append(f"to {request.url}"),
         )
 
     def _on_console(self, message: Any) -> None:
-        if message.type in ("error", "warning") and not any(re.match(one, message.text) for one in self.expected):
-            self.complaints.append(f"{message.type}: {message.text}")
+        if message.type in ("error", "warning"):
+            self._seen.append(message.text)
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +66,21 @@ def watch() -> Iterator[Watch]:
     """Collects what the pages of a test do wrong; whatever the test did not expect fails it."""
     watch = Watch()
     yield watch
-    assert watch.complaints == []
+    assert watch.complaints() == []
+
+
+@pytest.fixture(scope="session")
+def app_origin() -> str:
+    """The origin of a front-end that is not ours, which the service has on its list."""
+    return f"http://localhost:{free_port()}"
 
 
 @pytest.fixture(scope="session")
 def shared_service(
-    database_server: str, database_client: MongoClient[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+    database_server: str,
+    database_client: MongoClient[dict[str, Any]],
+    app_origin: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
     service = Service(
         tmp_path_factory.mktemp("browser") / "service.log",
@@ -74,6 +89,7 @@ def shared_service(
             "FLASK_JWT_SECRET_KEY": SECRET,
             "FLASK_BCRYPT_LOG_ROUNDS": "4",
             "FLASK_BCRYPT_QUEUE": "100",
+            "FLASK_CORS_ORIGINS": app_origin,
             "WEB_CONCURRENCY": "2",
         },
     )

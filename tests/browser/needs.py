@@ -39,6 +39,7 @@ def built_client() -> None:
     if not BUILT.exists():
         missing("the client is not built: npm --prefix client ci && npm --prefix client run build")
 
+
 def packages() -> None:
     for name in ("playwright", "pytest_playwright", "axe_playwright_python"):
         if importlib.util.find_spec(name) is None:

@@ -18,6 +18,7 @@ from tests.browser.app import (
 from tests.browser.conftest import AWAY, refused
 from tests.conftest import ALICE, BOB, PASSWORD
 
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604"
 NEW_PASSWORD = "a different horse entirely"
 
 
@@ -249,7 +250,9 @@ def test_somebody_sees_their_sessions_and_ends_them(open_page, watch):
     watch.expect(refused(401))
     here = open_page("/app/")
     enter(here)
-    phone = open_page("/app/", user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604")
+    phone = open_page(
+        "/app/", user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604"
+    )
     sign_in(phone)
     expect_signed_in(phone)
     here.reload()

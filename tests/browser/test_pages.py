@@ -25,9 +25,12 @@ def test_the_home_page_leads_everywhere(open_page):
         page.go_back()
 
 
-def test_the_policy_holds_against_an_injected_script(open_page, watch):
-    watch.expect("CSP ", "Executing inline", "Applying inline", "Refused", "Loading the image")
+def test_the_policy_holds_against_what_is_injected(open_page, watch):
+    watch.expect("CSP ", "Executing inline script violates", "Applying inline style violates")
+    watch.expect("Loading the image 'https://elsewhere.example/", "to https://elsewhere.example/")
     page = open_page("/app/")
+    gone_out = []
+    page.on("response", lambda answer: gone_out.append(answer.url))
     page.evaluate(
         """() => {
             const script = document.createElement('script');
@@ -43,3 +46,6 @@ def test_the_policy_holds_against_an_injected_script(open_page, watch):
     )
     assert page.evaluate("window.injected") is None
     assert page.evaluate("getComputedStyle(document.body).getPropertyValue('--injected')") == ""
+    assert [url for url in gone_out if "elsewhere" in url] == []
+    directives = {complaint.split()[1] for complaint in watch.seen() if complaint.startswith("CSP ")}
+    assert directives == {"script-src-elem", "style-src-elem", "img-src"}

@@ -1,46 +1,58 @@
 """session.ts by itself, in a front-end that is not ours: an app on another origin, without cookies."""
 
+import functools
 import shutil
 import subprocess
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.app import expect
 from tests.browser.needs import CLIENT, missing
 from tests.conftest import ALICE, PASSWORD
 
-ORIGIN = "http://localhost:8100"  # `ionic serve`, and one of the default CORS_ORIGINS
+# the time-outs of session.ts, twenty times as fast
+HURRY = "const real = setTimeout; window.setTimeout = (f, ms) => real(f, ms / 20)"
+PAGE = "<!doctype html><title>app</title><link rel='icon' href='data:,'>"
 
 
 @pytest.fixture(scope="session")
-def session_js(tmp_path_factory):
-    """The file as a browser reads it."""
+def app_server(app_origin, tmp_path_factory):
+    """A front-end that is not ours: a blank page and session.ts, as a browser reads it."""
     compiler = CLIENT / "node_modules" / ".bin" / "tsc"
     if not compiler.exists() or shutil.which("node") is None:
         missing("no TypeScript: npm --prefix client ci")
-    out = tmp_path_factory.mktemp("session")
+    site = tmp_path_factory.mktemp("site")
+    (site / "index.html").write_text(PAGE)
     subprocess.run(
-        [compiler, "--ignoreConfig", "--module", "esnext", "--target", "es2022", "--outDir", out, "src/session.ts"],
+        [compiler, "--ignoreConfig", "--module", "esnext", "--target", "es2022", "--outDir", site, "src/session.ts"],
         cwd=CLIENT,
         check=True,
     )
-    return (out / "session.js").read_text()
+    handler = functools.partial(QuietHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", urlsplit(app_origin).port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield app_origin
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
-def foreign_page(service, new_context, session_js):
-    """A blank page of another origin with ``session``, whose refresh token the app keeps in ``kept``."""
+def open_app(service, new_context, app_server):
+    """Open the front-end; ``window.session`` is its session, whose refresh token it keeps in ``window.store``."""
     context = new_context()
-    context.route(f"{ORIGIN}/", lambda route: route.fulfill(content_type="text/html", body="<title>app</title>"))
-    context.route(
-        f"{ORIGIN}/session.js", lambda route: route.fulfill(content_type="text/javascript", body=session_js)
-    )
 
-    def open_page():
+    def open_app(before=""):
         page = context.new_page()
-        page.goto(f"{ORIGIN}/")
+        page.goto(app_server)
         page.evaluate(
-            """async (base) => {
+            """async ([base, before]) => {
+                new Function(before)();
                 const { Session } = await import('/session.js');
                 window.store = {
                     read: async () => localStorage.getItem('kept'),
@@ -51,23 +63,27 @@ def foreign_page(service, new_context, session_js):
                 window.changes = [];
                 window.session.addEventListener('change', (event) => window.changes.push(event.detail));
             }""",
-            service.url,
+            [service.url, before],
         )
         return page
 
-    return open_page
+    return open_app
 
 
-def test_an_app_of_another_origin_keeps_the_refresh_token_itself(foreign_page):
-    page = foreign_page()
+def enter(page):
     page.evaluate("(all) => session.createAccount(...all)", [ALICE, PASSWORD])
     page.evaluate("(all) => session.signIn(...all)", [ALICE, PASSWORD])
+
+
+def test_an_app_of_another_origin_keeps_the_refresh_token_itself(open_app):
+    page = open_app()
+    enter(page)
     assert page.evaluate("session.user.email") == ALICE
     assert page.context.cookies() == []
     first = page.evaluate("store.read()")
     assert first.count(".") == 2
 
-    page = foreign_page()  # the app is opened again
+    page = open_app()  # the app is opened again
     assert page.evaluate("session.resume()") is True
     assert page.evaluate("session.call('GET', '/users/test')") == {"message": "You did it!"}
     assert page.evaluate("store.read()") != first
@@ -78,54 +94,44 @@ def test_an_app_of_another_origin_keeps_the_refresh_token_itself(foreign_page):
     assert page.evaluate("session.resume()") is False
 
 
-def test_many_calls_at_once_renew_once(foreign_page):
-    page = foreign_page()
-    page.evaluate("(all) => session.createAccount(...all)", [ALICE, PASSWORD])
-    page.evaluate("(all) => session.signIn(...all)", [ALICE, PASSWORD])
-    page = foreign_page()
+def test_many_calls_at_once_renew_once(open_app):
+    page = open_app()
+    enter(page)
+    page = open_app()
     refreshes = []
-    page.on("request", lambda request: refreshes.append(request.method) if "/auth/refresh" in request.url else None)
+    page.on("response", lambda answer: refreshes.append(answer.request.method) if "/refresh" in answer.url else None)
     answers = page.evaluate("Promise.all(Array.from({length: 20}, () => session.call('GET', '/users/test')))")
     assert answers == [{"message": "You did it!"}] * 20
     assert refreshes.count("POST") == 1
 
 
-@pytest.mark.parametrize("gone", ["navigator.locks", "BroadcastChannel"])
-def test_a_browser_without_it_serves(foreign_page, gone):
-    page = foreign_page()
-    page.context.add_init_script(
-        "Object.defineProperty(Navigator.prototype, 'locks', {value: undefined})"
-        if gone == "navigator.locks"
-        else "delete window.BroadcastChannel"
-    )
-    page = foreign_page()
-    assert page.evaluate(f"typeof {gone}") == "undefined"
-    page.evaluate("(all) => session.createAccount(...all)", [ALICE, PASSWORD])
-    page.evaluate("(all) => session.signIn(...all)", [ALICE, PASSWORD])
-    page = foreign_page()
+@pytest.mark.parametrize(
+    ("api", "removal"),
+    [
+        ("navigator.locks", "Object.defineProperty(navigator, 'locks', {value: undefined})"),
+        ("window.BroadcastChannel", "delete window.BroadcastChannel"),
+    ],
+)
+def test_a_browser_that_lacks_an_api_is_served(open_app, api, removal):
+    page = open_app(before=removal)
+    assert page.evaluate(f"typeof {api}") == "undefined"
+    enter(page)
+    page = open_app(before=removal)
     assert page.evaluate("session.resume()") is True
 
 
-def test_a_lock_that_another_tab_never_gives_back_delays_and_no_more(foreign_page):
-    page = foreign_page()
-    page.evaluate("(all) => session.createAccount(...all)", [ALICE, PASSWORD])
-    page.evaluate("(all) => session.signIn(...all)", [ALICE, PASSWORD])
+def test_a_tab_that_hangs_with_the_lock_delays_the_others_and_no_more(open_app):
+    page = open_app(before=HURRY)
+    enter(page)
     page.evaluate("void navigator.locks.request('authservice.session', () => new Promise(() => undefined))")
-    other = page.context.new_page()
-    other.clock.install()
-    other.close()
-    second = foreign_page()
-    second.evaluate("window.resumed = null; void session.resume().then((it) => { window.resumed = it; })")
-    second.wait_for_timeout(500)
-    assert second.evaluate("resumed") is None
-    second.wait_for_function("resumed === true", timeout=20_000)
+    page.evaluate("window.resumed = null; void session.resume().then((it) => { window.resumed = it; })")
+    page.wait_for_timeout(200)
+    assert page.evaluate("resumed") is None
+    page.wait_for_function("resumed === true")
 
 
-def test_an_answer_that_never_comes_is_given_up(foreign_page, service):
-    page = foreign_page()
-    page.route("**/auth", lambda route: None)
-    page.evaluate("setTimeout = ((real) => (f, ms) => real(f, ms / 100))(setTimeout)")
+def test_an_answer_that_never_comes_is_given_up(open_app):
+    page = open_app(before=HURRY)
+    page.route("**/auth", lambda _: None)
     message = page.evaluate("(all) => session.signIn(...all).catch((error) => error.message)", [ALICE, PASSWORD])
     assert message == "The service does not answer. Check your connection and try again."
-    expect(page).to_have_title("app")
-    page.unroute_all(behavior="ignoreErrors")
