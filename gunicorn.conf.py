@@ -8,9 +8,17 @@ from authservice.config import ConfigurationError, instance_path, load
 from authservice.errors import DatabaseUnavailable
 from authservice.store import users
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '3000')}"  # the tutorial's port
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = "gthread"
+
+def number(variable, default, lowest, highest):
+    text = os.environ.get(variable, str(default))
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        sys.exit(f"{variable} must be a whole number from {lowest} to {highest}, not {text[:40]!r}")
+    return int(text)
+
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{number('PORT', 3000, 0, 65_535)}"  # the tutorial's port
+workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
+worker_class = "authservice.web.worker.Worker"
 threads = 4
 keepalive = 30
 max_requests = 0
@@ -27,7 +35,7 @@ def on_starting(server):
     try:
         settings = load(os.environ)
         if settings["MONGO_URI"] is None:
-            directory = instance_path(os.environ)
+            directory = instance_path(settings)
             embedded.own(directory)
             server.log.warning(
                 "FLASK_MONGO_URI is not set: using the embedded database in %s. "

@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from authservice import cli, config, embedded, store
 from authservice.admin import routes as admin
 from authservice.auth import routes as auth
-from authservice.extensions import bcrypt, cors
+from authservice.extensions import cors
 from authservice.security import passwords, tokens
 from authservice.users import routes as users
 from authservice.web import bodies, documentation, guards, observability, pages, problems
@@ -31,15 +31,14 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 
     store.connect(app)
     app.json = bodies.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
-    bcrypt.init_app(app)
-    passwords.gate.init_app(app)
+    passwords.init_app(app)
     tokens.init_app(app)
     observability.init_app(app)
-    problems.init_app(app)
+    api = documentation.init_app(app)
+    problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
     guards.init_app(app)
     cors.init_app(app, **bodies.cors_options(settings["CORS_ORIGINS"]))
 
-    api = documentation.init_app(app)
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)

@@ -1,13 +1,16 @@
 """``flask users ...``: the same use cases as HTTP, for those who run the service.
 
-Exit codes: 0 done, 1 refused (no such user, e-mail taken), 2 bad input, 3 the database does not answer.
+Exit codes: 0 done, 1 refused (no such user, e-mail taken), 2 bad input, 3 the database does not answer
+or the settings are faulty.
 """
 
+import contextlib
 import functools
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, ParamSpec
 
 import click
 from flask.cli import AppGroup
@@ -26,7 +29,27 @@ EXIT_REFUSED = 1
 EXIT_BAD_INPUT = 2
 EXIT_DATABASE = 3
 
+
+def _require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Python keeps bytes of the command line that are no UTF-8 as lone surrogates, which no database takes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("not UTF-8") from None
+    return value
+
+
+def _require_role(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        UserChangeSchema().load({"roles": [value]})
+    except ValidationError as error:
+        raise click.BadParameter(error.messages_dict["roles"][0][0]["detail"]) from None
+    return value
+
+
 group = AppGroup("users", help="Create, show and look after accounts.")
+email_argument = click.argument("email", callback=_require_text)
+role_argument = click.argument("role", callback=_require_role)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -36,7 +59,8 @@ def command(function: Callable[P, None]) -> click.Command:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(*args, **kwargs)
+            with _quiet_log():
+                function(*args, **kwargs)
         except Refusal as refusal:
             click.echo(f"Error: {refusal.title}. {refusal.detail}", err=True)
             sys.exit(EXIT_DATABASE if isinstance(refusal, DatabaseUnavailable) else EXIT_REFUSED)
@@ -46,27 +70,21 @@ def command(function: Callable[P, None]) -> click.Command:
 
 
 @command
-@click.argument("email")
+@email_argument
 @click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 @as_json
 def create(email: str, password_stdin: bool, as_json: bool) -> None:
     """Create an account for EMAIL. The password is asked for, or read from stdin: never an argument."""
-    password = (
-        sys.stdin.readline().rstrip("\r\n")
-        if password_stdin
-        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    password = _read_password() if password_stdin else _ask_password()
     try:
         SignUpSchema().load({"email": email, "password": password})
     except ValidationError as error:
-        for field, faults in error.messages_dict.items():
-            click.echo(f"Error: {field}: {faults[0]['detail']}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
+        _refuse_input(*(f"{field}: {faults[0]['detail']}" for field, faults in error.messages_dict.items()))
     _show([users.sign_up(email, password)], as_json)
 
 
 @command
-@click.argument("email")
+@email_argument
 @as_json
 def show(email: str, as_json: bool) -> None:
     """Show the account of EMAIL."""
@@ -82,7 +100,7 @@ def list(as_json: bool) -> None:
 
 
 @command
-@click.argument("email")
+@email_argument
 def disable(email: str) -> None:
     """Refuse EMAIL from the next request on, until enabled again."""
     admin.disable(admin.find_user(email))
@@ -90,7 +108,7 @@ def disable(email: str) -> None:
 
 
 @command
-@click.argument("email")
+@email_argument
 def enable(email: str) -> None:
     """Let EMAIL sign in again."""
     admin.enable(admin.find_user(email))
@@ -98,7 +116,7 @@ def enable(email: str) -> None:
 
 
 @command
-@click.argument("email")
+@email_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(email: str, yes: bool) -> None:
     """Delete the account of EMAIL and everything in it. Asks first."""
@@ -110,18 +128,17 @@ def delete(email: str, yes: bool) -> None:
 
 
 @command
-@click.argument("email")
-@click.argument("role")
+@email_argument
+@role_argument
 def grant(email: str, role: str) -> None:
     """Give EMAIL the role ROLE, from the next request on."""
-    _require_role(role)
     admin.grant(admin.find_user(email), role)
     click.echo(f"{email} has the role {role}.")
 
 
 @command
-@click.argument("email")
-@click.argument("role")
+@email_argument
+@role_argument
 def revoke(email: str, role: str) -> None:
     """Take the role ROLE from EMAIL, from the next request on."""
     admin.revoke(admin.find_user(email), role)
@@ -129,7 +146,7 @@ def revoke(email: str, role: str) -> None:
 
 
 @command
-@click.argument("email")
+@email_argument
 @as_json
 def sessions(email: str, as_json: bool) -> None:
     """List the living sessions of EMAIL, the most recently used first."""
@@ -139,18 +156,46 @@ def sessions(email: str, as_json: bool) -> None:
 
 
 @command
-@click.argument("email")
+@email_argument
 def end_sessions(email: str) -> None:
     """Sign EMAIL out everywhere, from the next request on."""
     admin.end_sessions(admin.find_user(email))
     click.echo(f"{email} is signed out everywhere.")
 
 
-def _require_role(role: str) -> None:
+@contextlib.contextmanager
+def _quiet_log() -> Iterator[None]:
+    """The command says itself what happened; the service's log lines would say it again."""
+    log = logging.getLogger("authservice")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
-        UserChangeSchema().load({"roles": [role]})
-    except ValidationError as error:
-        raise click.BadParameter(error.messages_dict["roles"][0][0]["detail"], param_hint="ROLE") from None
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _read_password() -> str:
+    try:
+        return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
+    except UnicodeDecodeError:
+        _refuse_input("password: not UTF-8")
+
+
+def _ask_password() -> str:
+    try:
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        _refuse_input("password: none was given. Type it in a terminal, or pipe it in with --password-stdin.")
+    return password
+
+
+def _refuse_input(*faults: str) -> NoReturn:
+    for fault in faults:
+        click.echo(f"Error: {fault}", err=True)
+    sys.exit(EXIT_BAD_INPUT)
 
 
 def _show(found: Iterable[User], as_json: bool) -> None:

@@ -173,9 +173,9 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     return values
 
 
-def instance_path(environ: Mapping[str, str]) -> Path:
-    """Where the embedded database lives: FLASK_INSTANCE_PATH, or Flask's own instance folder."""
-    return Path(environ.get("FLASK_INSTANCE_PATH") or Flask("authservice").instance_path)
+def instance_path(settings: Mapping[str, Any]) -> Path:
+    """Where the embedded database lives: INSTANCE_PATH, or Flask's own instance folder."""
+    return Path(settings["INSTANCE_PATH"] or Flask("authservice").instance_path)
 
 
 def development_secret(directory: Path) -> str:
@@ -201,9 +201,9 @@ def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, A
         return None if overrides[setting.name] is None else str(overrides[setting.name])
     if variable in environ:
         return environ[variable]
-    if file := environ.get(f"{variable}_FILE"):
+    if f"{variable}_FILE" in environ:
         try:
-            return Path(file).read_text().rstrip("\r\n")
+            return Path(environ[f"{variable}_FILE"]).read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
     return setting.default
@@ -217,9 +217,9 @@ def _is_given(name: str, environ: Mapping[str, str], overrides: Mapping[str, Any
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:
     """A setting that is nearly one of ours is a mistake that would otherwise fail open, in silence."""
-    known = {f"FLASK_{setting.name}{end}" for setting in SETTINGS for end in ("", "_FILE")}
+    known = {f"FLASK_{setting.name}{end}" for setting in SETTINGS for end in ("", "_FILE")} | {"FLASK_SECRET_KEY"}
     close = {
-        variable: difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
+        variable: difflib.get_close_matches(variable, known, n=1, cutoff=0.88)
         for variable in environ
         if variable.startswith("FLASK_") and variable not in known
     }

@@ -6,6 +6,7 @@ so the server ends with its owner, however the owner ends.
 """
 
 import atexit
+import ctypes
 import fcntl
 import importlib.util
 import os
@@ -20,7 +21,9 @@ from pathlib import Path
 from typing import IO
 
 PATIENCE_SECONDS = 10.0  # after a kill -9 of the owner the last keeper may need this long to let go
+NOTICE_SECONDS = 2.0  # and this long to see it, and to take its port away; one that keeps it has an owner
 DATABASE = "authexample"  # the tutorial's name
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class EmbeddedUnavailable(Exception):
@@ -148,6 +151,7 @@ def _keep(directory: Path) -> int:
     lock = _acquire(directory)
     if lock is None:
         return 1
+    (directory / "port").unlink(missing_ok=True)  # of a keeper that was killed
     port = _free_port()
     server = _launch(directory, port)
     if server is None:
@@ -172,13 +176,14 @@ def _keep(directory: Path) -> int:
 
 def _acquire(directory: Path) -> IO[str] | None:
     lock = open(directory / "lock", "w")  # noqa: SIM115 - held until the keeper ends
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    started = time.monotonic()
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return lock
         except BlockingIOError:
-            if time.monotonic() > give_up or _is_closed(sys.stdin, 0.1):
+            patience = NOTICE_SECONDS if (directory / "port").exists() else PATIENCE_SECONDS
+            if time.monotonic() > started + patience or _is_closed(sys.stdin, 0.1):
                 return None
 
 
@@ -191,6 +196,7 @@ def _launch(directory: Path, port: int) -> "subprocess.Popen[bytes] | None":
              str(directory / "database"), "--sync-on-commit", "--log-level", "WARNING", "--cache-size", "256M"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            preexec_fn=_end_with_keeper,
         )  # fmt: skip
         while server.poll() is None and time.monotonic() < give_up:
             try:
@@ -202,6 +208,12 @@ def _launch(directory: Path, port: int) -> "subprocess.Popen[bytes] | None":
         server.wait()
         time.sleep(0.2)
     return None
+
+
+def _end_with_keeper() -> None:
+    """In the server's process, before it starts: Linux ends it when the keeper is killed, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:

@@ -21,8 +21,10 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |-- EmailTaken            409 email_taken
     |-- LastAdmin             409 last_admin
     |-- BodyTooLarge          413 body_too_large
+    |-- UriTooLong            414 uri_too_long
     |-- MediaTypeUnsupported  415 media_type_unsupported
     |-- ValidationFailed      422 validation_failed
+    |-- HeadersTooLarge       431 headers_too_large
     |-- InternalError         500 internal_error
     |-- HashingBusy           503 hashing_busy
     `-- DatabaseUnavailable   503 database_unavailable
@@ -187,6 +189,13 @@ class BodyTooLarge(Refusal):
     explanation = "A body may have 16,384 bytes."
 
 
+class UriTooLong(Refusal):
+    status = 414
+    code = "uri_too_long"
+    title = "The request line is too long"
+    explanation = "A request line may have 4,094 bytes."
+
+
 class MediaTypeUnsupported(Refusal):
     status = 415
     code = "media_type_unsupported"
@@ -203,6 +212,13 @@ class ValidationFailed(Refusal):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__()
         self.faults = tuple(faults)
+
+
+class HeadersTooLarge(Refusal):
+    status = 431
+    code = "headers_too_large"
+    title = "The headers are too large"
+    explanation = "A request may have 100 headers of 8,190 bytes each."
 
 
 class InternalError(Refusal):

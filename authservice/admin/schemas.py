@@ -34,7 +34,7 @@ class Cursor(Text):
 class PageQuerySchema(Body):
     cursor = Cursor(metadata={"description": "The nextCursor of the page before"})
     limit = Number(1, PAGE_MAX, load_default=50, metadata={"example": 50})
-    email = Email(metadata={"description": "The one user with this e-mail", "example": "natalie@example.com"})
+    email = Email(metadata={"description": "The one user with this e-mail"})
 
 
 class UserChangeSchema(Body):

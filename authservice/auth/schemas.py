@@ -6,8 +6,8 @@ from authservice.web.bodies import Body, Choice, Email, Flag, Password, Text
 
 
 class SignInSchema(Body):
-    email = Email(required=True, metadata={"example": "natalie@example.com"})
-    password = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
+    email = Email(required=True)
+    password = Password(required=True)
     cookie = Flag(
         load_default=False,
         metadata={"description": "Keep the refresh token in an HttpOnly cookie and out of the answer"},

@@ -22,6 +22,8 @@ def normal_form(typed: str) -> str:
     """Trimmed, NFC and lower case, an internationalised domain in its Unicode form."""
     trimmed = unicodedata.normalize("NFC", typed.strip())
     try:
-        return email_validator.validate_email(trimmed, check_deliverability=False).normalized.lower()
+        spelling = email_validator.validate_email(trimmed, check_deliverability=False).normalized
     except email_validator.EmailNotValidError:
-        return trimmed.lower()  # another stack may have let it in
+        spelling = trimmed  # another stack may have let it in
+    # Once more: some capitals have no composed form where their small letters have one.
+    return unicodedata.normalize("NFC", spelling.lower())

@@ -64,6 +64,13 @@ class HashingGate:
 gate = HashingGate()
 
 
+def init_app(app: Flask) -> None:
+    """Bind flask-bcrypt and the gate; the options that would change every hash are nobody's choice."""
+    app.config.update(BCRYPT_HANDLE_LONG_PASSWORDS=False, BCRYPT_HASH_PREFIX="2b")
+    bcrypt.init_app(app)
+    gate.init_app(app)
+
+
 def hash_password(password: str) -> str:
     """The bcrypt hash to store. Raises HashingBusy."""
     return gate.run(lambda: _hash(password))

@@ -9,6 +9,7 @@ from flask import Flask
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from authservice.config import ConfigurationError
 from authservice.errors import DatabaseUnavailable
 from authservice.extensions import mongo
 
@@ -19,8 +20,22 @@ log = logging.getLogger(__name__)
 
 
 def connect(app: Flask) -> None:
-    """Bind the client; nothing is sent until the first request. What the URI itself says wins."""
-    uri: str = app.config["MONGO_URI"]
+    """Bind the client; nothing is sent until the first request. What the URI itself says wins.
+
+    Raises ConfigurationError for a URI that the driver does not take.
+    """
+    try:
+        _bind(app, app.config["MONGO_URI"])
+    except (PyMongoError, ValueError, OSError) as error:  # its text may hold a piece of the URI's password
+        raise ConfigurationError(
+            [
+                f"FLASK_MONGO_URI is refused by the driver ({type(error).__name__}): percent-encode its user name and "
+                "password, and check its hosts, ports and options"
+            ]
+        ) from None
+
+
+def _bind(app: Flask, uri: str) -> None:
     said = parse_uri(uri)["options"] if uri.startswith("mongodb:") else _options_of(uri)
     wanted = {
         "timeoutMS": app.config["MONGO_TIMEOUT_MS"],

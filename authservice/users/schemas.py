@@ -6,24 +6,17 @@ from authservice.web.bodies import Body, NewEmail, NewPassword, Password
 
 
 class SignUpSchema(Body):
-    email = NewEmail(required=True, metadata={"example": "natalie@example.com"})
-    password = NewPassword(
-        required=True,
-        metadata={
-            "description": "PASSWORD_MIN_LENGTH (8) to 1,024 code points, any but NUL",
-            "example": "correct horse battery",
-            "format": "password",
-        },
-    )
+    email = NewEmail(required=True)
+    password = NewPassword(required=True)
 
 
 class PasswordChangeSchema(Body):
-    currentPassword = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
-    newPassword = NewPassword(required=True, metadata={"example": "an even longer secret", "format": "password"})
+    currentPassword = Password(required=True)
+    newPassword = NewPassword(required=True, metadata={"example": "an even longer secret"})
 
 
 class DeletionSchema(Body):
-    currentPassword = Password(required=True, metadata={"example": "correct horse battery", "format": "password"})
+    currentPassword = Password(required=True)
 
 
 class UserSchema(Schema):

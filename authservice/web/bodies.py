@@ -1,5 +1,6 @@
 """Request bodies: strict JSON in, exact complaints out, and the Blueprint whose routes document both."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -79,7 +80,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 def cors_options(origins: tuple[str, ...]) -> dict[str, Any]:
     """What flask-cors is told: an exact list of origins, and the headers that a front-end sends and reads."""
     return {
-        "origins": list(origins),
+        # Compiled and anchored: of a text with a bracket, as in http://[::1]:8100, flask-cors makes an open pattern.
+        "origins": [re.compile(rf"{re.escape(origin)}\Z") for origin in origins],
         "supports_credentials": True,
         "allow_headers": ["Authorization", "Content-Type", "X-Requested-With", "X-Request-Id"],
         "expose_headers": ["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
@@ -110,12 +112,15 @@ def fault(code: str, detail: str) -> list[Any]:
     return [{"code": code, "detail": detail}]
 
 
+_UNKNOWN = fault("unknown_field", "This field is not one of the body's fields.")
+
+
 class Body(Schema):
     """A JSON object, or a query, with exactly the fields that it declares."""
 
     may_be_absent = False  # whether no body at all counts as {}
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "unknown": fault("unknown_field", "This field is not one of the body's fields."),
+        "unknown": _UNKNOWN,
         "type": fault("wrong_type", "Send a JSON object."),
     }
 
@@ -132,6 +137,10 @@ class Text(fields.String):
     """A string, with complaints that carry a code."""
 
     default_error_messages = _TEXT_MESSAGES
+    described: ClassVar[dict[str, Any]] = {}  # what the documentation says of every field of the kind
+
+    def __init__(self, *, metadata: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(metadata={**self.described, **(metadata or {})}, **kwargs)
 
 
 class Choice(Text):
@@ -183,6 +192,8 @@ class Flag(fields.Boolean):
 class NewEmail(Text):
     """An e-mail address that somebody signs up with. The value stays as it was typed."""
 
+    described = {"format": "email", "maxLength": emails.EMAIL_MAX_CHARACTERS, "example": "natalie@example.com"}
+
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         typed: str = super()._deserialize(value, *args, **kwargs)
         if not emails.is_address(typed):
@@ -193,6 +204,8 @@ class NewEmail(Text):
 class Email(Text):
     """An e-mail address that somebody shows: another stack may have let in what we would not."""
 
+    described = {"maxLength": emails.EMAIL_MAX_CHARACTERS, "example": "natalie@example.com"}
+
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         typed: str = super()._deserialize(value, *args, **kwargs)
         if len(typed.strip()) > emails.EMAIL_MAX_CHARACTERS:
@@ -202,6 +215,13 @@ class Email(Text):
 
 class Password(Text):
     """A password that somebody shows: anything that could ever have been set."""
+
+    described = {
+        "format": "password",
+        "minLength": 1,
+        "maxLength": PASSWORD_MAX_CHARACTERS,
+        "example": "correct horse battery",
+    }
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         password: str = super()._deserialize(value, *args, **kwargs)
@@ -216,6 +236,11 @@ class Password(Text):
 
 class NewPassword(Password):
     """A password that somebody sets: PASSWORD_MIN_LENGTH code points or more."""
+
+    described = {
+        **Password.described,
+        "description": f"PASSWORD_MIN_LENGTH (8) to {PASSWORD_MAX_CHARACTERS} code points, any but NUL",
+    }
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         password = super()._deserialize(value, *args, **kwargs)
@@ -232,16 +257,20 @@ def _is_absent(request: Request) -> bool:
 def _read(request: Request) -> bytes:
     """The whole body. Raises BodyTooLarge, and never hands out a part.
 
-    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself.
+    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself; and it leaves
+    the end of a body of known length to gunicorn, which hands out what had come when the connection ended.
     """
     try:
         if request.content_length is not None:
             if request.content_length > BODY_MAX_BYTES:
                 raise errors.BodyTooLarge
-            return request.get_data()
+            body = request.get_data()
+            if len(body) < request.content_length:
+                raise errors.BodyMalformed("The body ended early.")
+            return body
         if not request.environ.get("wsgi.input_terminated"):
             return b""
-        body: bytes = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
+        body = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
     except (ParseException, OSError):  # a chunk that is none, or a connection that ended early
         raise errors.BodyMalformed("The body ended early or was not well chunked.") from None
     if len(body) > BODY_MAX_BYTES:
@@ -250,12 +279,13 @@ def _read(request: Request) -> bytes:
 
 
 def _faults(messages: Any, pointer: str = "") -> Iterator[Fault]:
-    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself."""
+    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself, unless it was sent."""
     if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"}:
         yield Fault(pointer, messages["code"], messages["detail"])
     elif isinstance(messages, Mapping):
         for name, inner in messages.items():
-            yield from _faults(inner, pointer if name == "_schema" else f"{pointer}/{_escaped(name)}")
+            is_whole = name == "_schema" and inner != [_UNKNOWN]
+            yield from _faults(inner, pointer if is_whole else f"{pointer}/{_escaped(name)}")
     elif isinstance(messages, list):
         for inner in messages:
             yield from _faults(inner, pointer)

@@ -21,5 +21,4 @@ def init_app(app: Flask) -> Api:
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # every refusal is listed by its status instead
     api.init_app(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
-    # flask-smorest answers HTTP exceptions in a format of its own; ours is in problems.py
     return api

@@ -54,16 +54,7 @@ def init_app(app: Flask) -> None:
 def render(refusal: Refusal) -> Response:
     """The answer for a refusal: status, headers and problem details."""
     g.refusal_code = refusal.code
-    problem: dict[str, object] = {
-        "type": f"urn:authservice:problem:{refusal.code}",
-        "title": refusal.title,
-        "status": refusal.status,
-        "detail": refusal.detail,
-        "code": refusal.code,
-        "requestId": g.get("request_id", ""),
-    }
-    if isinstance(refusal, errors.ValidationFailed):
-        problem["errors"] = [vars(fault) for fault in refusal.faults]
+    problem = details(refusal, g.get("request_id", ""))
     response = Response(current_app.json.dumps(problem), refusal.status, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
     if challenge := _challenge(refusal):
@@ -71,6 +62,21 @@ def render(refusal: Refusal) -> Response:
     if refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
     return response
+
+
+def details(refusal: Refusal, request_id: str) -> dict[str, object]:
+    """The members of the problem details."""
+    problem: dict[str, object] = {
+        "type": f"urn:authservice:problem:{refusal.code}",
+        "title": refusal.title,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "code": refusal.code,
+        "requestId": request_id,
+    }
+    if isinstance(refusal, errors.ValidationFailed):
+        problem["errors"] = [vars(fault) for fault in refusal.faults]
+    return problem
 
 
 def _challenge(refusal: Refusal) -> str | None:

@@ -1,0 +1,65 @@
+"""What every answer of the service has to look like, whatever caused it."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from werkzeug.test import TestResponse
+
+from authservice.web.observability import JSONFormatter
+
+REALM = 'Bearer realm="authservice"'
+RETRY_AFTER_SECONDS = {"hashing_busy": "1", "database_unavailable": "2"}
+TOKEN_CODES = {"token_invalid", "token_expired"}
+
+
+def assert_ok(answer: TestResponse, status: int = 200) -> dict:
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json"), answer.text
+    assert "WWW-Authenticate" not in answer.headers
+    return answer.get_json()
+
+
+def assert_problem(answer: TestResponse, status: int, code: str, *faults: tuple[str, str]) -> dict:
+    """``faults`` are all the (pointer, code) of a 422, in any order."""
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json"), answer.text
+    problem = json.loads(answer.data)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == f"urn:authservice:problem:{code}"
+    assert problem["requestId"] == answer.headers["X-Request-Id"] != ""
+    assert problem["title"]
+    assert problem["detail"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+    members = {"type", "title", "status", "detail", "code", "requestId"}
+    if status == 422:
+        members.add("errors")
+        assert sorted((one["pointer"], one["code"]) for one in problem["errors"]) == sorted(faults)
+        assert all(one.keys() == {"pointer", "code", "detail"} and one["detail"] for one in problem["errors"])
+    assert problem.keys() == members
+
+    challenge = None
+    if status == 401:
+        challenge = REALM
+        if code in TOKEN_CODES:
+            challenge += f', error="invalid_token", error_description="{problem["detail"]}"'
+    assert answer.headers.get("WWW-Authenticate") == challenge
+    assert answer.headers.get("Retry-After") == RETRY_AFTER_SECONDS.get(code)
+    return problem
+
+
+@contextmanager
+def captured_log() -> Iterator[io.StringIO]:
+    """What the service logs meanwhile, in the form in which it logs; and what the libraries would."""
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(JSONFormatter())
+    loggers = [logging.getLogger(), logging.getLogger("authservice")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield log
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)

@@ -1,0 +1,108 @@
+"""/openapi.json describes the whole service: valid, every route, every status that a route can answer."""
+
+import json
+import re
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from authservice import errors
+from authservice.config import PUBLISHED_SECRETS
+from tests.api.answers import assert_ok
+from tests.conftest import SECRET
+
+OF_BODY = {400, 413, 415, 422}
+EXPECTED = {
+    ("/users", "post"): {201, 409, 500, 503} | OF_BODY,
+    ("/auth", "post"): {200, 401, 500, 503} | OF_BODY,
+    ("/users/test", "get"): {200, 401, 500, 503},
+    ("/users/me", "get"): {200, 401, 500, 503},
+    ("/healthz", "get"): {200, 500},
+    ("/readyz", "get"): {200, 500, 503},
+}
+GUARDED = {("/users/test", "get"), ("/users/me", "get")}
+
+
+@pytest.fixture
+def description(client):
+    return assert_ok(client.get("/openapi.json"))
+
+
+@pytest.fixture
+def operations(description):
+    return {
+        (path, method): operation for path, item in description["paths"].items() for method, operation in item.items()
+    }
+
+
+def test_it_is_valid_openapi_3_1(description):
+    assert description["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(description).validate()
+
+
+def test_every_route_is_described_and_nothing_else(app, operations):
+    served = {
+        (re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule != "/openapi.json"
+    }
+    assert operations.keys() == served
+
+
+def test_every_status_is_described(operations):
+    described = {operation: {int(status) for status in one["responses"]} for operation, one in operations.items()}
+    assert {operation: described[operation] for operation in EXPECTED} == EXPECTED
+
+
+def test_every_refusal_is_described_as_a_problem_and_by_a_code_that_exists(operations):
+    codes = {(one.status, one.code) for one in every_refusal(errors.Refusal)}
+    for operation in operations.values():
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                assert answer["content"].keys() == {"application/problem+json"}
+                named = re.findall(r"`(\w+)`", answer["description"])
+                assert named
+                assert {(int(status), code) for code in named} <= codes
+            else:
+                assert answer["content"].keys() == {"application/json"}
+
+
+def every_refusal(refusal):
+    for child in refusal.__subclasses__():
+        if hasattr(child, "code"):
+            yield child
+        yield from every_refusal(child)
+
+
+def test_guarded_routes_name_the_bearer_scheme_and_no_other_does(description, operations):
+    assert description["components"]["securitySchemes"] == {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    }
+    guarded = {operation for operation, one in operations.items() if one.get("security") == [{"bearer": []}]}
+    assert guarded & EXPECTED.keys() == GUARDED
+
+
+def test_bodies_are_described_as_closed_objects_of_strings(description, operations):
+    for operation in (("/users", "post"), ("/auth", "post")):
+        body = operations[operation]["requestBody"]
+        assert body["required"] is True
+        assert body["content"].keys() == {"application/json"}
+        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        schema = description["components"]["schemas"][name]
+        assert schema["additionalProperties"] is False
+        assert sorted(schema["required"]) == ["email", "password"] == sorted(schema["properties"])
+        assert {one["type"] for one in schema["properties"].values()} == {"string"}
+        assert (schema["properties"]["email"]["maxLength"], schema["properties"]["password"]["maxLength"]) == (
+            254,
+            1024,
+        )
+
+
+def test_it_holds_no_secret_and_no_example_of_one(description):
+    text = json.dumps(description)
+    assert SECRET not in text
+    assert not re.search(r"eyJ[A-Za-z0-9_-]+\.", text)
+    assert "$2b$" not in text
+    for published in PUBLISHED_SECRETS:
+        assert published not in text

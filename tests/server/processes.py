@@ -1,0 +1,64 @@
+"""What tests of a real service ask the operating system and the command line."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+
+from tests.conftest import PASSWORD, bearer
+from tests.service import ROOT, Service
+
+
+def on_directory(directory: Path) -> list[int]:
+    """The pids of the embedded database on ``directory``: the keeper first, then the server."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    processes = [line.split(None, 2) for line in listed.splitlines()]
+    ours = [(int(pid), args) for pid, stat, args in processes if stat[0] != "Z" and f"{directory}" in args]
+    return [pid for pid, args in sorted(ours, key=lambda one: "--serve" in one[1]) if "embedded.py" in args]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; a zombie that nobody has reaped does not."""
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(listed.strip()) and listed.strip()[0] != "Z"
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Return once ``condition`` holds; fail when it does not within ``seconds``."""
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def run(*command: str, stdin: str = "", seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``python -m ...`` in the repository, with ``environment`` on top of the tests' own."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def sign_up(service: Service, email: str) -> str:
+    """Create an account over real HTTP and sign in; the access token."""
+    body = {"email": email, "password": PASSWORD}
+    created = requests.post(f"{service.url}/users", json=body, timeout=15)
+    assert created.status_code == 201, created.text
+    signed_in = requests.post(f"{service.url}/auth", json=body, timeout=15)
+    assert signed_in.status_code == 200, signed_in.text
+    token: str = signed_in.json()["token"]
+    return token
+
+
+def pass_guard(service: Service, token: str) -> requests.Response:
+    return requests.get(f"{service.url}/users/test", headers=bearer(token), timeout=15)

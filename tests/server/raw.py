@@ -1,0 +1,64 @@
+"""HTTP byte by byte: what no well-behaved client would send."""
+
+import contextlib
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+PATIENCE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Connection:
+    """One TCP connection to the service."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def send(self, content: bytes) -> None:
+        # The service may have answered already, and read no more.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.sendall(content)
+
+    def end(self) -> None:
+        """Say that nothing more will come; the answer can still be read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def answer(self) -> Answer:
+        response = http.client.HTTPResponse(self._socket)
+        response.begin()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, response.read())
+
+    def is_closed(self) -> bool:
+        """Whether the service has ended the connection; it gets PATIENCE_SECONDS to do so."""
+        return self._socket.recv(1) == b""
+
+
+def exchange(port: int, content: bytes, end: bool = False) -> Answer:
+    """The answer to ``content``, on a connection of its own."""
+    with Connection(port) as connection:
+        connection.send(content)
+        if end:
+            connection.end()
+        return connection.answer()

@@ -1,0 +1,132 @@
+"""Without its database the service lives, says 503 within 2.5 s, and heals by itself."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from pymongo import MongoClient
+
+from tests.conftest import PASSWORD, SECRET, bearer
+from tests.server.processes import pass_guard, sign_up, wait_until
+from tests.service import Service, free_port
+
+AWAY_SECONDS = 2.5
+
+
+class Database:
+    """A MongoDB-wire server on a port that the test chooses, so that it can come, go and come back."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.uri = f"mongodb://127.0.0.1:{self.port}/authexample?directConnection=true&retryWrites=false"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def come(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(self.port),
+             "--storage-path", str(self.directory), "--sync-on-commit", "--log-level", "WARNING"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def go(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Iterator[Database]:
+    """A database that nobody has started yet."""
+    database = Database(tmp_path / "database")
+    yield database
+    database.go()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URI of a server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
+        yield f"mongodb://127.0.0.1:{listener.getsockname()[1]}/authexample?directConnection=true"
+
+
+def ask_for_everything(service: Service, token: str) -> list[requests.Response]:
+    """What needs the database, all asked for at once; none may take longer than AWAY_SECONDS."""
+    body = {"email": "nobody@example.com", "password": PASSWORD}
+
+    def ask(method: str, path: str, **options: Any) -> requests.Response:
+        answer = requests.request(method, service.url + path, timeout=30, **options)
+        assert answer.elapsed.total_seconds() < AWAY_SECONDS, path
+        return answer
+
+    with ThreadPoolExecutor(5) as clients:
+        asked = [
+            clients.submit(ask, "GET", "/readyz"),
+            clients.submit(ask, "POST", "/users", json=body),
+            clients.submit(ask, "POST", "/auth", json=body),
+            clients.submit(ask, "GET", "/users/test", headers=bearer(token)),
+            clients.submit(ask, "GET", "/users/me", headers=bearer(token)),
+        ]
+        return [answer.result() for answer in asked]
+
+
+def assert_all_say_503(service: Service, token: str) -> None:
+    for answer in ask_for_everything(service, token):
+        assert answer.status_code == 503, answer.url
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "database_unavailable"
+        assert answer.headers["Retry-After"] == "2"
+    lives = requests.get(f"{service.url}/healthz", timeout=5)
+    assert (lives.status_code, lives.json()) == (200, {"status": "ok"})
+
+
+def wait_until_healed(service: Service) -> None:
+    wait_until(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 200, 30)
+
+
+def token_of_a_stranger() -> str:
+    """A token that only the database could refuse."""
+    now = int(time.time())
+    claims = {"sub": "5c0dc18d349bc9479600c171", "type": "access", "jti": "x", "iat": now, "exp": now + 600}
+    return jwt.encode(claims, SECRET, "HS256")
+
+
+def test_a_service_that_starts_without_its_database_heals_when_it_comes_and_when_it_comes_back(serve, away):
+    service = serve(FLASK_MONGO_URI=away.uri)
+    assert_all_say_503(service, token_of_a_stranger())
+    assert "the database does not answer yet; the service answers 503 until it does" in service.output()
+
+    away.come()
+    wait_until_healed(service)
+    token = sign_up(service, "alice@example.com")
+    assert pass_guard(service, token).status_code == 200
+    assert pass_guard(service, token_of_a_stranger()).status_code == 401
+    with MongoClient(away.uri) as client:
+        assert [index["key"] for index in client.authexample.users.list_indexes() if index.get("unique")] == [
+            {"email": 1}
+        ]
+
+    away.go()
+    assert_all_say_503(service, token)
+
+    away.come()
+    wait_until_healed(service)
+    assert pass_guard(service, token).status_code == 200
+    again = requests.post(f"{service.url}/users", json={"email": "alice@example.com", "password": PASSWORD}, timeout=15)
+    assert (again.status_code, again.json()["code"]) == (409, "email_taken")
+    assert "Traceback" not in service.output()
+
+
+def test_a_database_that_accepts_and_never_answers_is_away_too(serve, silent):
+    service = serve(FLASK_MONGO_URI=silent)
+    assert_all_say_503(service, token_of_a_stranger())

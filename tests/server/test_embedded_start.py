@@ -1,0 +1,208 @@
+"""Without FLASK_MONGO_URI the service brings its database along: it lives, dies and comes back with the master."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import PASSWORD
+from tests.server.processes import is_alive, on_directory, pass_guard, run, sign_up, wait_until
+from tests.service import Service
+
+FOR_DEVELOPMENT = "It is for development; production sets FLASK_MONGO_URI to a MongoDB."
+HIDE_SECANTUS = """
+import importlib.machinery, sys
+
+class Without(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] == "secantus" else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Without
+"""
+
+
+def newcomer(directory: Path, log: Path) -> Service:
+    """The README's start, but for the folder and for cheap hashes."""
+    return Service(log, {"FLASK_INSTANCE_PATH": str(directory), "FLASK_BCRYPT_LOG_ROUNDS": "4", "WEB_CONCURRENCY": "2"})
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
+    """One service for all tests that leave it whole; each has accounts of its own."""
+    home = tmp_path_factory.mktemp("newcomer")
+    service = newcomer(home / "instance", home / "log")
+    try:
+        service.wait_until_ready()
+        yield service, home / "instance"
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Service]]:
+    """Services of one test, which it appends here to have them stopped."""
+    services: list[Service] = []
+    yield services
+    for service in services:
+        service.stop()
+
+
+def test_it_serves_and_one_line_says_that_this_is_for_development(shared):
+    service, directory = shared
+    passed = pass_guard(service, sign_up(service, "walk@example.com"))
+    assert (passed.status_code, passed.json()) == (200, {"message": "You did it!"})
+    assert service.output().count(FOR_DEVELOPMENT) == 1
+    assert str(directory) in service.output()
+
+
+def test_the_secret_is_its_owners_alone(shared):
+    _, directory = shared
+    assert (directory / "jwt-secret").stat().st_mode & 0o777 == 0o600
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_killed_database_comes_back_on_its_port_with_what_it_had_acknowledged(shared):
+    service, directory = shared
+    token = sign_up(service, "survivor@example.com")
+    port = (directory / "port").read_text()
+    keeper, database = on_directory(directory)
+    os.kill(database, signal.SIGKILL)
+    wait_until(lambda: len(on_directory(directory)) == 2 and on_directory(directory)[1] != database)
+    wait_until(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 200)
+    assert on_directory(directory)[0] == keeper
+    assert (directory / "port").read_text() == port
+    assert pass_guard(service, token).status_code == 200
+    body = {"email": "survivor@example.com", "password": PASSWORD}
+    assert requests.post(f"{service.url}/auth", json=body, timeout=15).status_code == 200
+    assert requests.post(f"{service.url}/users", json=body, timeout=15).status_code == 409
+
+
+def test_a_hup_changes_the_workers_and_leaves_the_database(shared):
+    service, directory = shared
+    token = sign_up(service, "reloaded@example.com")
+    wait_until(lambda: len(service.workers()) == 2)
+    before, workers = on_directory(directory), service.workers()
+    service.signal(signal.SIGHUP)
+    wait_until(lambda: len(service.workers()) == 2 and not set(workers) & set(service.workers()))
+    assert pass_guard(service, token).status_code == 200
+    assert on_directory(directory) == before
+
+
+def test_a_second_service_on_the_directory_says_so_and_exits(shared, tmp_path):
+    service, directory = shared
+    second = newcomer(directory, tmp_path / "second.log")
+    try:
+        assert second.process.wait(30) == 1
+    finally:
+        second.stop()
+    assert f"the embedded database did not start in {directory}; another process may be using it." in second.output()
+    assert "Traceback" not in second.output()
+    assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 200
+
+
+def test_flask_commands_find_the_running_database(shared):
+    service, directory = shared
+    sign_up(service, "listed@example.com")
+    before = on_directory(directory)
+    shown = run("flask", "--app", "wsgi", "users", "show", "listed@example.com", FLASK_INSTANCE_PATH=str(directory))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "  listed@example.com  enabled  " in shown.stdout
+    assert on_directory(directory) == before
+
+
+def test_flask_commands_start_a_database_when_none_runs_and_end_it(tmp_path):
+    directory = tmp_path / "instance"
+    environment = {"FLASK_INSTANCE_PATH": str(directory), "FLASK_BCRYPT_LOG_ROUNDS": "4"}
+    command = ("flask", "--app", "wsgi", "users")
+    created = run(*command, "create", "early@example.com", "--password-stdin", stdin=PASSWORD, **environment)
+    assert (created.returncode, created.stderr) == (0, "")
+    assert on_directory(directory) == []
+    listed = run(*command, "list", **environment)
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, created.stdout, "")
+    assert on_directory(directory) == []
+
+
+def test_after_a_restart_the_account_is_there_and_its_token_good(tmp_path, started):
+    directory = tmp_path / "instance"
+    first = newcomer(directory, tmp_path / "first.log")
+    started.append(first)
+    first.wait_until_ready()
+    token = sign_up(first, "back@example.com")
+    secret = (directory / "jwt-secret").read_text()
+    wait_until(lambda: len(first.workers()) == 2)
+    processes = [first.process.pid, *first.workers(), *on_directory(directory)]
+    assert len(processes) == 5
+
+    first.signal(signal.SIGTERM)
+    assert first.process.wait(20) == 0
+    assert [pid for pid in processes if is_alive(pid)] == []
+
+    second = newcomer(directory, tmp_path / "second.log")
+    started.append(second)
+    second.wait_until_ready()
+    assert (directory / "jwt-secret").read_text() == secret
+    assert pass_guard(second, token).status_code == 200
+    body = {"email": "back@example.com", "password": PASSWORD}
+    assert requests.post(f"{second.url}/auth", json=body, timeout=15).status_code == 200
+
+
+def test_after_a_kill_of_the_master_nothing_of_it_is_left_and_a_new_service_starts(tmp_path, started):
+    directory = tmp_path / "instance"
+    first = newcomer(directory, tmp_path / "first.log")
+    started.append(first)
+    first.wait_until_ready()
+    token = sign_up(first, "orphan@example.com")
+    first.signal(signal.SIGHUP)  # workers of a reload hold no copy of the pipe either
+    workers = first.workers()
+    wait_until(lambda: len(first.workers()) == 2 and not set(workers) & set(first.workers()))
+    processes = [first.process.pid, *first.workers(), *on_directory(directory)]
+    first.process.kill()
+    assert first.process.wait(5) == -signal.SIGKILL
+
+    second = newcomer(directory, tmp_path / "second.log")  # at once: it waits for the last one to let go
+    started.append(second)
+    second.wait_until_ready()
+    assert pass_guard(second, token).status_code == 200
+    wait_until(lambda: not [pid for pid in processes if is_alive(pid)])
+
+
+def test_after_a_kill_of_the_keeper_its_database_ends_and_a_new_service_starts(tmp_path, started):
+    directory = tmp_path / "instance"
+    first = newcomer(directory, tmp_path / "first.log")
+    started.append(first)
+    first.wait_until_ready()
+    token = sign_up(first, "kept@example.com")
+    keeper, database = on_directory(directory)
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: not is_alive(database))
+    assert first.stop() == 0
+
+    second = newcomer(directory, tmp_path / "second.log")
+    started.append(second)
+    second.wait_until_ready()
+    assert pass_guard(second, token).status_code == 200
+
+
+@pytest.mark.parametrize("command", [("gunicorn", "wsgi:app"), ("flask", "--app", "wsgi", "users", "list")])
+def test_without_the_extra_the_error_says_what_to_install_or_to_set(tmp_path, command):
+    (tmp_path / "sitecustomize.py").write_text(HIDE_SECANTUS)
+    ended = run(*command, PORT="0", PYTHONPATH=str(tmp_path), FLASK_INSTANCE_PATH=str(tmp_path / "instance"))
+    assert ended.returncode != 0
+    assert "Set FLASK_MONGO_URI to a MongoDB" in ended.stderr
+    assert "pip install 'authservice[embedded]'" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert not (tmp_path / "instance").exists()
+
+
+def test_production_never_starts_on_it(tmp_path):
+    ended = run(
+        "gunicorn", "wsgi:app", PORT="0", FLASK_ENV="production", FLASK_INSTANCE_PATH=str(tmp_path / "instance")
+    )
+    assert ended.returncode == 1
+    assert "FLASK_MONGO_URI is required with FLASK_ENV=production" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert not (tmp_path / "instance").exists()

@@ -1,0 +1,118 @@
+"""A bad setting stops the start and is named, all of them in one start, and no fault tells a secret."""
+
+import pytest
+
+from authservice.config import ConfigurationError, load
+from tests.conftest import SECRET
+
+URI = "mongodb://127.0.0.1:27017/authexample"
+GOOD = {"FLASK_MONGO_URI": URI, "FLASK_JWT_SECRET_KEY": SECRET}
+
+
+def faults_of(**environ: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as raised:
+        load({**GOOD, **environ})
+    assert str(raised.value) == "\n  - ".join(["the service cannot start:", *raised.value.faults])
+    return raised.value.faults
+
+
+def test_good_settings_have_no_fault():
+    settings = load(GOOD)
+    assert (settings["MONGO_URI"], settings["JWT_SECRET_KEY"]) == (URI, SECRET)
+
+
+def test_one_start_with_five_faults_names_all_five():
+    faults = faults_of(
+        FLASK_MONGO_URI="http://example.com/db",
+        FLASK_JWT_SECRET_KEY="short",
+        FLASK_BCRYPT_LOG_ROUNDS="31",
+        FLASK_CORS_ORIGINS="*",
+        FLASK_ENV="prod",
+    )
+    assert [fault.split()[0] for fault in faults] == [
+        "FLASK_MONGO_URI",
+        "FLASK_JWT_SECRET_KEY",
+        "FLASK_ENV",
+        "FLASK_BCRYPT_LOG_ROUNDS",
+        "FLASK_CORS_ORIGINS",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest"),
+    [
+        ("MONGO_TIMEOUT_MS", 50, 60_000),
+        ("JWT_ACCESS_TOKEN_EXPIRES", 60, 86_400),
+        ("PASSWORD_MIN_LENGTH", 1, 1_024),
+        ("BCRYPT_LOG_ROUNDS", 4, 14),
+        ("BCRYPT_CONCURRENCY", 1, 64),
+        ("BCRYPT_QUEUE", 0, 1_000),
+        ("TRUSTED_PROXIES", 0, 10),
+    ],
+)
+def test_a_number_is_whole_and_within_its_bounds(name, lowest, highest):
+    for number in (lowest, highest):
+        assert load({**GOOD, f"FLASK_{name}": str(number)})[name] == number
+    sentence = f"FLASK_{name} must be a whole number from {lowest} to {highest}, not "
+    for text in (
+        str(lowest - 1),
+        str(highest + 1),
+        *(
+            "",
+            " ",
+            "true",
+            "null",
+            "1e3",
+            "4.0",
+            "0x10",
+            "+4",
+            "-4",
+            "4 ",
+            "4\n",
+            "1_000",
+            "٤",
+            "[4]",
+            '"4"',
+            "9" * 5_000,
+        ),
+    ):
+        assert faults_of(**{f"FLASK_{name}": text}) == [f"{sentence}{text[:40]!r}"]
+
+
+@pytest.mark.parametrize("text", ["true", "null", "1e3", "12", "prod", "Production", ""])
+def test_the_environment_is_one_of_two_words(text):
+    assert faults_of(FLASK_ENV=text) == [f"FLASK_ENV must be development or production, not {text!r}"]
+
+
+@pytest.mark.parametrize("text", ["true", "null", "1e3", "instance", "./instance", "~/instance", ""])
+def test_the_instance_folder_is_an_absolute_path(text):
+    assert faults_of(FLASK_INSTANCE_PATH=text) == [f"FLASK_INSTANCE_PATH must be an absolute path, not {text!r}"]
+
+
+@pytest.mark.parametrize("name", ["JWT_ISSUER", "JWT_AUDIENCE"])
+def test_an_issuer_and_an_audience_are_not_empty(name):
+    assert faults_of(**{f"FLASK_{name}": ""}) == [f"FLASK_{name} must not be empty"]
+    assert load({**GOOD, f"FLASK_{name}": "null"})[name] == "null"  # text, whatever JSON would make of it
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("FLASK_MONGO_URL", "FLASK_MONGO_URI"),
+        ("FLASK_CORS_ORIGIN", "FLASK_CORS_ORIGINS"),
+        ("FLASK_TRUSTED_PROXY", "FLASK_TRUSTED_PROXIES"),
+        ("FLASK_BCRYPT_ROUNDS", "FLASK_BCRYPT_LOG_ROUNDS"),
+        ("FLASK_JWT_SECRET_KEYS", "FLASK_JWT_SECRET_KEY"),
+        ("FLASK_JWT_SECRET", "FLASK_JWT_SECRET_KEY"),
+        ("FLASK_JWT_SECRET_FILE", "FLASK_JWT_SECRET_KEY_FILE"),
+    ],
+)
+def test_a_misspelt_name_is_a_fault_and_not_a_default(written, meant):
+    assert faults_of(**{written: "1"}) == [f"{written} is not a setting; did you mean {meant}?"]
+
+
+@pytest.mark.parametrize(
+    "name", ["FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_PORT", "FLASK_RUN_HOST", "FLASK_SECRET_KEY", "FLASK_SKIP_DOTENV"]
+)
+def test_the_variables_of_flask_itself_are_no_misspellings(name):
+    assert load({**GOOD, name: "1"})["JWT_SECRET_KEY"] == SECRET
