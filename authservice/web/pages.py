@@ -44,6 +44,7 @@ def app() -> Response:
     except FileNotFoundError:
         response = _page("client-missing.html", _OWN_PAGE)
         response.status_code = 503
+        response.headers["Cache-Control"] = "no-store"
         return response
     nonce = secrets.token_urlsafe(16)
     response = Response(html.replace(NONCE_PLACEHOLDER, nonce), mimetype="text/html")

@@ -34,7 +34,9 @@ export class Form {
   clear(...names: string[]): void {
     for (const name of names) {
       const input = this.#inputs.get(name);
-      if (input) input.value = '';
+      if (!input) continue;
+      input.value = '';
+      setFault(input, '');
     }
   }
 

@@ -23,6 +23,7 @@ const NEWS: Record<Change, string> = {
 function say(message: string, problem = ''): void {
   find('status').textContent = message;
   find('problem').textContent = problem;
+  if (message || problem) find('status').scrollIntoView({ block: 'nearest' }); // what was pressed may be far below
 }
 
 function showMode(): void {
@@ -56,6 +57,10 @@ async function attempt(action: () => Promise<string | undefined>, form?: Form): 
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function fold(): void {
+  for (const details of document.querySelectorAll('details')) details.open = false;
 }
 
 async function refreshEntries(): Promise<void> {
@@ -97,7 +102,9 @@ const changePassword = new Form(find('change-password'), () =>
   attempt(async () => {
     await session.changePassword(changePassword.value('currentPassword'), changePassword.value('newPassword'));
     changePassword.clear('currentPassword', 'newPassword');
+    fold();
     await refreshEntries();
+    find('who').focus();
     return 'Password changed.';
   }, changePassword),
 );
@@ -141,6 +148,7 @@ session.addEventListener('change', (event) => {
   credentials.clear('password');
   changePassword.clear('currentPassword', 'newPassword');
   deleteAccount.clear('currentPassword');
+  fold();
   show(session.user ? 'signed-in' : 'signed-out');
   say(NEWS[change]);
   if (change === 'signed-in') find('who').focus();
