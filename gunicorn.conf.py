@@ -1,7 +1,19 @@
 """How the service is served: ``gunicorn wsgi:app`` in this directory reads this file."""
 
+import atexit
+import gc
 import os
+import shutil
 import sys
+import tempfile
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client looks for it once, when it is imported
+    directory, owner = tempfile.mkdtemp(prefix="authservice-metrics-"), os.getpid()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+    # Workers inherit this, and must leave the directory alone.
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(directory, ignore_errors=True))
+
+from prometheus_client import multiprocess
 
 from authservice import embedded
 from authservice.config import ConfigurationError, instance_path, load
@@ -16,7 +28,9 @@ def number(variable, default, lowest, highest):
     return int(text)
 
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{number('PORT', 3000, 0, 65_535)}"  # the tutorial's port
+bind = [f"{os.environ.get('HOST', '127.0.0.1')}:{number('PORT', 3000, 0, 65_535)}"]  # the tutorial's port
+if ":" in os.environ.get("FLASK_METRICS", ""):
+    bind.append(os.environ["FLASK_METRICS"])
 workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
 worker_class = "authservice.web.worker.Worker"
 threads = 4
@@ -56,6 +70,12 @@ def post_worker_init(worker):
         users.ensure_indexes()
     except DatabaseUnavailable:
         worker.log.warning("the database does not answer yet; the service answers 503 until it does")
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no collection need look at it again
+
+
+def child_exit(server, worker):
+    multiprocess.mark_process_dead(worker.pid)
 
 
 def on_exit(server):

@@ -61,9 +61,12 @@ def command(function: Callable[P, None]) -> click.Command:
         try:
             with _quiet_log():
                 function(*args, **kwargs)
+        except DatabaseUnavailable as refusal:
+            click.echo(f"Error: {refusal.title}. Does it run, and is FLASK_MONGO_URI right?", err=True)
+            sys.exit(EXIT_DATABASE)
         except Refusal as refusal:
             click.echo(f"Error: {refusal.title}. {refusal.detail}", err=True)
-            sys.exit(EXIT_DATABASE if isinstance(refusal, DatabaseUnavailable) else EXIT_REFUSED)
+            sys.exit(EXIT_REFUSED)
 
     registered: click.Command = group.command(function.__name__.replace("_", "-"))(run)
     return registered

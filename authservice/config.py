@@ -111,6 +111,12 @@ def _mongo_uri(text: str) -> str:
     return text
 
 
+def _metrics(text: str) -> str:
+    if text not in ("on", "off") and not re.fullmatch(r"[A-Za-z0-9.-]+:[0-9]{1,5}", text):
+        raise ValueError(f"must be on, off or an address such as 127.0.0.1:9100, not {text[:40]!r}")
+    return text
+
+
 def _directory(text: str) -> str:
     if not Path(text).is_absolute():
         raise ValueError(f"must be an absolute path, not {text[:80]!r}")
@@ -141,6 +147,7 @@ SETTINGS = (
     Setting("BCRYPT_CONCURRENCY", _integer(1, 64), "1", "passwords that one worker hashes at a time"),
     Setting("BCRYPT_QUEUE", _integer(0, 1_000), "2", "passwords that may wait for that; more are answered 503"),
     Setting("CORS_ORIGINS", _origins, DEVELOPMENT_ORIGINS, "origins that browsers may call from, separated by commas"),
+    Setting("METRICS", _metrics, "on", "`on`: at `/metrics`; `off`; or `HOST:PORT`, where gunicorn listens as well"),
     Setting("TRUSTED_PROXIES", _integer(0, 10), "0", "proxies in front whose X-Forwarded-For and -Proto are believed"),
 )
 

@@ -26,8 +26,7 @@ OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
 @roles_required(service.ADMIN)
 @blueprint.arguments(PageQuerySchema, location="query")
 @blueprint.response(200, UserPageSchema)
-@blueprint.refusals(*OF_ADMIN, errors.ValidationFailed)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_ADMIN, errors.ValidationFailed, security=SECURITY)
 def list_users(query: dict[str, Any]) -> dict[str, Any]:
     """List users in the order of their ids, a page at a time, or find one by e-mail"""
     if "email" in query:
@@ -40,8 +39,7 @@ def list_users(query: dict[str, Any]) -> dict[str, Any]:
 @jwt_required()
 @roles_required(service.ADMIN)
 @blueprint.response(200, AdminUserDetailSchema)
-@blueprint.refusals(*OF_ADMIN, errors.UserUnknown)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
 def show_user(user_id: str) -> dict[str, Any]:
     """Show a user and the sessions"""
     user = service.get_user(user_id)
@@ -53,8 +51,7 @@ def show_user(user_id: str) -> dict[str, Any]:
 @roles_required(service.ADMIN)
 @blueprint.arguments(UserChangeSchema)
 @blueprint.response(200, AdminUserSchema)
-@blueprint.refusals(*OF_ADMIN, *OF_BODY, errors.UserUnknown, errors.LastAdmin)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_ADMIN, *OF_BODY, errors.UserUnknown, errors.LastAdmin, security=SECURITY)
 def change_user(body: dict[str, Any], user_id: str) -> User:
     """Disable, enable, or set the roles of a user, effective on the user's next request"""
     return service.change(service.get_user(user_id), is_disabled=body.get("disabled"), roles=body.get("roles"))
@@ -64,8 +61,7 @@ def change_user(body: dict[str, Any], user_id: str) -> User:
 @jwt_required()
 @roles_required(service.ADMIN)
 @blueprint.response(204)
-@blueprint.refusals(*OF_ADMIN, errors.UserUnknown, errors.LastAdmin)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown, errors.LastAdmin, security=SECURITY)
 def delete_user(user_id: str) -> Response:
     """Delete a user, for ever"""
     service.remove(service.get_user(user_id))
@@ -76,8 +72,7 @@ def delete_user(user_id: str) -> Response:
 @jwt_required()
 @roles_required(service.ADMIN)
 @blueprint.response(204)
-@blueprint.refusals(*OF_ADMIN, errors.UserUnknown)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
 def end_sessions(user_id: str) -> Response:
     """End every session of a user"""
     service.end_sessions(service.get_user(user_id))

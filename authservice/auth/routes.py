@@ -69,8 +69,7 @@ def refresh(body: dict[str, str]) -> Any:
 @blueprint.route("", methods=["DELETE"])
 @blueprint.arguments(RefreshSchema, required=False, example={})
 @blueprint.response(204)
-@blueprint.refusals(*OF_BODY, *OF_GUARD, errors.CrossSiteRefused)
-@blueprint.doc(security=[*SECURITY, {}])
+@blueprint.refusals(*OF_BODY, *OF_GUARD, errors.CrossSiteRefused, security=[*SECURITY, {}])
 def sign_out(body: dict[str, str]) -> Response:
     """Sign out: end the session of the token in the body, in the Authorization header, or in the cookie
 
@@ -93,8 +92,7 @@ def sign_out(body: dict[str, str]) -> Response:
 @blueprint.route("/sessions")
 @jwt_required()
 @blueprint.response(200, SessionsSchema)
-@blueprint.refusals(*OF_GUARD)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, security=SECURITY)
 def list_sessions() -> dict[str, Any]:
     """List one's sessions, the most recently used first"""
     mine = service.list_sessions(current_user())
@@ -104,8 +102,7 @@ def list_sessions() -> dict[str, Any]:
 @blueprint.route("/sessions/<session_id>", methods=["DELETE"])
 @jwt_required()
 @blueprint.response(204)
-@blueprint.refusals(*OF_GUARD, errors.SessionUnknown)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, errors.SessionUnknown, security=SECURITY)
 def end_session(session_id: str) -> Response:
     """End one of one's sessions"""
     service.end_session(current_user(), session_id)
@@ -116,8 +113,7 @@ def end_session(session_id: str) -> Response:
 @jwt_required()
 @blueprint.arguments(ScopeSchema, location="query")
 @blueprint.response(204)
-@blueprint.refusals(*OF_GUARD, errors.ValidationFailed)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, errors.ValidationFailed, security=SECURITY)
 def end_sessions(query: dict[str, str]) -> Response:
     """End all of one's sessions, or all but this one"""
     service.end_sessions(current_user(), current_session_id() if query["scope"] == "others" else None)
@@ -135,8 +131,7 @@ def end_sessions(query: dict[str, str]) -> Response:
         "X-Auth-Roles": {"schema": {"type": "string"}, "description": "Separated by commas"},
     },
 )
-@blueprint.refusals(*OF_GUARD, errors.RoleMissing, errors.ValidationFailed)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, errors.RoleMissing, errors.ValidationFailed, security=SECURITY)
 def verify(query: dict[str, str]) -> Response:
     """Say whether a token is good, to a proxy: nginx auth_request or Traefik ForwardAuth"""
     user = current_user()

@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from authservice import metrics
 from authservice.errors import CredentialsInvalid, SessionUnknown, TokenExpired, TokenInvalid, TokenReused
 from authservice.security import emails, passwords, tokens
 from authservice.security.tokens import Claims
@@ -42,10 +43,12 @@ def sign_in(email: str, password: str, ip: str, user_agent: str) -> SignedIn:
         may_sign_in = user is not None and not user.is_disabled
         check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)
         if user is None or not may_sign_in or not check.matches:
+            metrics.sign_ins.labels("refused").inc()
             log.info("sign_in", extra={"outcome": "refused", "userId": user.id if user else None})
             raise CredentialsInvalid
         session = _new_session(ip, user_agent)
         if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
+            metrics.sign_ins.labels("ok").inc()
             log.info("sign_in", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
             return _pair(user, session)
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from flask import Flask
 
+from authservice import metrics
 from authservice.errors import HashingBusy
 from authservice.extensions import bcrypt
 
@@ -21,7 +22,6 @@ BCRYPT_BYTES = 72  # bcrypt reads no more
 _REDUCTION_KEY = b"authservice: a password of more than 72 bytes"
 # Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
 _WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
-_LOWEST_COST = 4
 HASHING_NICENESS = 10
 
 
@@ -54,10 +54,13 @@ class HashingGate:
     def run(self, hashing: Callable[[], T]) -> T:
         """Raises HashingBusy when nobody else may wait."""
         if not self._places.acquire(blocking=False):
+            metrics.hashing_refused.inc()
             raise HashingBusy
+        metrics.hashing_depth.inc()
         try:
             return self._threads.submit(hashing).result()
         finally:
+            metrics.hashing_depth.dec()
             self._places.release()
 
 
@@ -96,8 +99,9 @@ def _check(password: str, stored_hash: object, foreign: bool, renew: bool) -> Ch
     attempt = password.encode()[:BCRYPT_BYTES] if foreign else _reduce(password)
     try:
         matches = bool(bcrypt.check_password_hash(stored_hash, attempt))
-    except ValueError:  # the salt is none, though it looks like one
-        matches, stored_cost = False, _LOWEST_COST
+    except ValueError:  # the salt is none, though it looks like one; nothing was hashed
+        _spend(password, cost, cost + 1)
+        return Check(matches=False)
     # 2^c and then 2^c + ... + 2^(C-1) make 2^C: a user of another stack, with a cheaper hash, answers no sooner.
     _spend(password, stored_cost, cost)
     if matches and renew and (foreign or stored_cost < cost):

@@ -150,6 +150,8 @@ def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str:
         raise jwt.InvalidTokenError("no type or id of ours")
     if type(issued_at) is not int or type(expires_at) is not int or "nbf" in claims:
         raise jwt.InvalidTokenError("times that are not ours")
+    if "aud" in claims and current_app.config["JWT_AUDIENCE"] is None:
+        raise jwt.InvalidTokenError("meant for somebody else")  # RFC 7519 section 4.1.3
     if not 0 <= expires_at - issued_at <= lifetimes[token_type].total_seconds():
         raise jwt.InvalidTokenError("a lifetime that we never give")
     key: str = current_app.config["JWT_SECRET_KEY"]

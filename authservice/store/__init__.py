@@ -2,13 +2,17 @@
 
 import functools
 import logging
+import math
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from flask import Flask
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from authservice import metrics
 from authservice.config import ConfigurationError
 from authservice.errors import DatabaseUnavailable
 from authservice.extensions import mongo
@@ -42,25 +46,70 @@ def _bind(app: Flask, uri: str) -> None:
         "w": "majority",
         "journal": True,
         "tz_aware": True,
+        "datetime_conversion": "DATETIME_AUTO",  # a time beyond Python's, as JavaScript has them, is no exception
         "appname": "authservice",
     }
+    global _breaker
+    _breaker = _Breaker()
     mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said})
+    mongo.users = mongo.db.users  # kept: the walk to it costs as much as a JSON body
+
+
+class _Breaker:
+    """Spares requests the wait for a database that did not answer the last one.
+
+    Else each would hold a thread for MONGO_TIMEOUT_MS, and what needs no database would wait behind them. After a
+    failure one caller at a time asks the database, after a pause; the rest are refused at once until one succeeds.
+    """
+
+    _PAUSE_SECONDS = 0.25
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._retry_at: float | None = None  # None while the database answers
+
+    def require_hope(self) -> None:
+        """Raises DatabaseUnavailable."""
+        if self._retry_at is None:
+            return
+        with self._lock:
+            if self._retry_at is not None:
+                if time.monotonic() < self._retry_at:
+                    raise DatabaseUnavailable
+                self._retry_at = math.inf  # this caller tries for all
+
+    def record(self, *, answered: bool) -> None:
+        if answered and self._retry_at is None:
+            return
+        with self._lock:
+            self._retry_at = None if answered else time.monotonic() + self._PAUSE_SECONDS
+
+
+_breaker = _Breaker()
 
 
 def asks_database(function: Callable[P, T]) -> Callable[P, T]:
     """Turn every failure of the database into DatabaseUnavailable: when it cannot be asked, the answer is no."""
+    seconds = metrics.database_seconds.labels(function.__name__)
 
     @functools.wraps(function)
     def ask(*args: P.args, **kwargs: P.kwargs) -> T:
+        _breaker.require_hope()
+        started = time.perf_counter()
+        answered = True
         try:
             return function(*args, **kwargs)
         except PyMongoError as error:
+            answered = not (error.timeout or isinstance(error, ConnectionFailure))
             # Its class and code alone: the text may hold an e-mail or the URI's password.
             log.error(
                 "database_error",
                 extra={"operation": function.__name__, "error": type(error).__name__, "errorCode": _code(error)},
             )
             raise DatabaseUnavailable from None
+        finally:
+            _breaker.record(answered=answered)
+            seconds.observe(time.perf_counter() - started)
 
     return ask
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from bson import ObjectId
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from authservice.extensions import mongo
 from authservice.store import asks_database
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
+_BELOW_ALL_IDS = "0" * 24
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class _Indexes:
             return
         with self._lock:
             if self._built_for is not mongo.cx:
-                collection().create_index("email", unique=True)
+                _build_unique_index()
                 self._built_for = mongo.cx
 
 
@@ -127,7 +128,7 @@ def find_password(user_id: str) -> StoredPassword:
 @asks_database
 def page(after: str | None, limit: int) -> list[User]:
     """Users in the order of their ids, from behind the id ``after``."""
-    condition = {"_id": {"$gt": ObjectId(after)}} if after else {}
+    condition = {"_id": {"$gt": ObjectId(after or _BELOW_ALL_IDS)}}  # MongoDB compares with ids of the same kind alone
     return [read_user(document) for document in collection().find(condition, PUBLIC).sort("_id", 1).limit(limit)]
 
 
@@ -195,15 +196,31 @@ def delete_checked(user_id: str, checked: StoredPassword) -> bool:
 
 
 def collection() -> Collection[dict[str, Any]]:
-    assert mongo.db is not None
-    users: Collection[dict[str, Any]] = mongo.db.users
+    users: Collection[dict[str, Any]] = mongo.users
     return users
 
 
+def _build_unique_index() -> None:
+    try:
+        collection().create_index("email", unique=True)
+    except OperationFailure:
+        # One that another stack made under another name or with other options is as good.
+        indexes = collection().index_information().values()
+        if not any(index["key"] == [("email", 1)] and index.get("unique") for index in indexes):
+            raise
+
+
 def _find_by_email(typed: str, normal: str, projection: Mapping[str, int] | None) -> dict[str, Any] | None:
-    """``typed`` wins: another stack may have stored an e-mail in mixed case, or two that differ in nothing else."""
+    """``typed`` wins: another stack may have stored an e-mail in mixed case, or two that differ in nothing else.
+
+    MongoDB also finds lists that hold the e-mail, and documents whose id no token could name: they are nobody's.
+    """
     documents = collection().find({"email": {"$in": [typed, normal]}}, projection)
-    found = {document["email"]: document for document in documents}
+    found = {
+        document["email"]: document
+        for document in documents
+        if isinstance(document["email"], str) and isinstance(document["_id"], ObjectId)
+    }
     return found.get(typed) or found.get(normal)
 
 
@@ -211,7 +228,7 @@ def read_user(document: Mapping[str, Any]) -> User:
     """Reads what another stack wrote as well: roles or times that it lacks, or that are nonsense, count as absent."""
     roles, created_at = document.get("roles"), document.get("createdAt")
     if not isinstance(created_at, datetime):
-        created_at = getattr(document["_id"], "generation_time", None)  # an ObjectId knows when it was made
+        created_at = document["_id"].generation_time  # an ObjectId knows when it was made
     return User(
         id=str(document["_id"]),
         email=str(document.get("email", "")),

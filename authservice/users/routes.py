@@ -24,8 +24,7 @@ def create(body: dict[str, str]) -> tuple[User, dict[str, str]]:
 @blueprint.route("/test")
 @jwt_required()
 @blueprint.response(200, MessageSchema)
-@blueprint.refusals(*OF_GUARD)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, security=SECURITY)
 def test() -> dict[str, str]:
     """Try a token: the tutorial's guarded route"""
     return {"message": "You did it!"}
@@ -34,8 +33,7 @@ def test() -> dict[str, str]:
 @blueprint.route("/me")
 @jwt_required()
 @blueprint.response(200, UserSchema)
-@blueprint.refusals(*OF_GUARD)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, security=SECURITY)
 def me() -> User:
     """Show who is signed in"""
     return current_user()
@@ -45,8 +43,7 @@ def me() -> User:
 @jwt_required()
 @blueprint.arguments(PasswordChangeSchema)
 @blueprint.response(204)
-@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy, security=SECURITY)
 def change_password(body: dict[str, str]) -> Response:
     """Change one's password, which ends all of one's other sessions"""
     service.change_password(current_user(), current_session_id(), body["currentPassword"], body["newPassword"])
@@ -57,8 +54,7 @@ def change_password(body: dict[str, str]) -> Response:
 @jwt_required()
 @blueprint.arguments(DeletionSchema)
 @blueprint.response(204)
-@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy)
-@blueprint.doc(security=SECURITY)
+@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy, security=SECURITY)
 def delete_account(body: dict[str, str]) -> Response:
     """Delete one's account, for ever"""
     service.delete_account(current_user(), body["currentPassword"])

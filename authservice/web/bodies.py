@@ -15,7 +15,7 @@ from authservice import errors
 from authservice.config import BODY_MAX_BYTES
 from authservice.errors import Fault, Refusal
 from authservice.security import emails, strict_json
-from authservice.web.problems import MEDIA_TYPE, ProblemSchema
+from authservice.web.problems import MEDIA_TYPE
 
 PASSWORD_MAX_CHARACTERS = 1_024
 
@@ -57,24 +57,27 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = BodyParser()
 
-    def refusals(self, *refusals: type[Refusal]) -> Callable[[Function], Function]:
-        """Document, by status, which refusals a route can answer."""
+    def refusals(
+        self, *refusals: type[Refusal], security: list[dict[str, list[str]]] | None = None
+    ) -> Callable[[Function], Function]:
+        """Document which refusals a route can answer, by status, and how it is guarded."""
         by_status: dict[int, list[type[Refusal]]] = {}
         every: tuple[type[Refusal], ...] = (*refusals, errors.InternalError)
         for refusal in every:
             by_status.setdefault(refusal.status, []).append(refusal)
-
-        def document(function: Function) -> Function:
-            for status, ones in by_status.items():
-                function = self.alt_response(
-                    status,
-                    schema=ProblemSchema,
-                    content_type=MEDIA_TYPE,
-                    description="; ".join(f"`{one.code}`: {one.title}" for one in ones),
-                )(function)
-            return function
-
-        return document
+        problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        documented: dict[str, Any] = {
+            "responses": {
+                str(status): {
+                    "description": "; ".join(f"`{one.code}`: {one.title}" for one in ones),
+                    "content": problem,
+                }
+                for status, ones in sorted(by_status.items())
+            }
+        }
+        if security is not None:
+            documented["security"] = security
+        return self.doc(**documented)  # type: ignore[no-any-return]
 
 
 def cors_options(origins: tuple[str, ...]) -> dict[str, Any]:
@@ -264,7 +267,7 @@ def _read(request: Request) -> bytes:
         if request.content_length is not None:
             if request.content_length > BODY_MAX_BYTES:
                 raise errors.BodyTooLarge
-            body = request.get_data()
+            body: bytes = request.get_data()
             if len(body) < request.content_length:
                 raise errors.BodyMalformed("The body ended early.")
             return body

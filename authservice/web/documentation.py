@@ -6,6 +6,7 @@ from flask import Flask
 from flask_smorest import Api
 
 from authservice import extensions
+from authservice.web import problems
 
 
 def init_app(app: Flask) -> Api:
@@ -20,5 +21,6 @@ def init_app(app: Flask) -> Api:
     api: Api = extensions.api
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # every refusal is listed by its status instead
     api.init_app(app)
+    api.spec.components.schema("Problem", schema=problems.ProblemSchema)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     return api

@@ -1,0 +1,136 @@
+"""A refused sign-in does not tell whether there is an account: neither in its answer nor in the work that it takes."""
+
+import statistics
+import threading
+import time
+from datetime import UTC, datetime
+
+import bcrypt
+import pytest
+
+from authservice.security import passwords
+from tests.api.answers import assert_ok, assert_problem
+from tests.conftest import PASSWORD
+
+COST = 8
+
+
+@pytest.fixture
+def settings(settings):
+    return {**settings, "BCRYPT_LOG_ROUNDS": COST}
+
+
+def hashed(password, cost):
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
+
+
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+OURS = {"createdAt": THEN, "passwordChangedAt": THEN, "roles": []}
+REFUSALS = {
+    "nobody": (None, PASSWORD),
+    "nobody, a long password": (None, "x" * 1_000),
+    "no address": (None, PASSWORD),
+    "wrong password": ({"password": hashed(PASSWORD, COST), **OURS}, "wrong " + PASSWORD),
+    "wrong long password": ({"password": hashed(PASSWORD, COST), **OURS}, "x" * 1_000),
+    "wrong password, ours of a lower cost": ({"password": hashed(PASSWORD, COST - 3), **OURS}, "wrong " + PASSWORD),
+    "wrong password, foreign": ({"password": hashed(PASSWORD, COST), "__v": 0}, "wrong " + PASSWORD),
+    "wrong password, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "wrong " + PASSWORD),
+    "wrong long password, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "x" * 1_000),
+    "disabled, right password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, PASSWORD),
+    "disabled, wrong password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, "wrong"),
+    "disabled, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0, "disabledAt": True}, PASSWORD),
+    "broken hash": ({"password": "x", **OURS}, PASSWORD),
+    "broken hash, foreign": ({"password": "$2b$31$" + "." * 53, "__v": 0}, PASSWORD),
+    "broken salt": ({"password": f"$2b${COST:02}$" + "9" * 53, **OURS}, PASSWORD),
+    "broken salt, cheap": ({"password": "$2b$04$" + "9" * 53, **OURS}, PASSWORD),
+    "no hash": (OURS, PASSWORD),
+    "hash of another type": ({"password": 1, **OURS}, PASSWORD),
+}
+
+
+@pytest.fixture
+def ask(client, database):
+    """Sign in as one of REFUSALS; the accounts that there are to be are there."""
+    emails = {}
+    for number, (name, (document, _)) in enumerate(REFUSALS.items()):
+        emails[name] = "no address" if name == "no address" else f"user{number:02}@example.com"
+        if document is not None:
+            database.users.insert_one({"email": emails[name], **document})
+
+    def ask(name):
+        return client.post("/auth", json={"email": emails[name], "password": REFUSALS[name][1]})
+
+    return ask
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """The rounds of bcrypt that were done so far, whoever asked for them: a list that grows."""
+    rounds = []
+    real = bcrypt.hashpw
+
+    def counted(password, salt):
+        result = real(password, salt)
+        rounds.append(2 ** int(bytes(salt)[4:6]))
+        return result
+
+    monkeypatch.setattr(bcrypt, "hashpw", counted)
+    return rounds
+
+
+def test_all_refusals_are_the_same_but_for_their_id(ask):
+    answers = {name: ask(name) for name in REFUSALS}
+    told = set()
+    for answer in answers.values():
+        problem = assert_problem(answer, 401, "credentials_invalid")
+        request_id = problem.pop("requestId")
+        headers = tuple((name, value) for name, value in answer.headers if name not in ("X-Request-Id", "Date"))
+        told.add((answer.status, headers, answer.text.replace(request_id, "")))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_every_refusal_does_the_same_work(ask, work, name):
+    assert_problem(ask(name), 401, "credentials_invalid")
+    assert sum(work) == 2**COST
+
+
+def test_the_work_is_counted_where_it_is_done(client, ask, work):
+    """Were bcrypt called by another name, the test above would count nothing."""
+    assert_ok(client.post("/users", json={"email": "new@example.com", "password": PASSWORD}), 201)
+    assert sum(work) == 2**COST
+    assert_ok(client.post("/auth", json={"email": "new@example.com", "password": PASSWORD}))
+    assert sum(work) == 2 * 2**COST
+
+
+def test_every_refusal_takes_the_same_time(ask):
+    names = ["nobody", "wrong password", "wrong password, foreign and cheap", "disabled, right password", "broken hash"]
+    times = {name: [] for name in names}
+    for _ in range(15):
+        for name in names:
+            start = time.perf_counter()
+            answer = ask(name)
+            times[name].append(time.perf_counter() - start)
+            assert_problem(answer, 401, "credentials_invalid")
+    medians = [statistics.median(one) for one in times.values()]
+    assert max(medians) < 2 * min(medians), times  # without a decoy it is ten times
+
+
+def test_a_full_gate_tells_no_more(settings, request):
+    settings |= {"BCRYPT_CONCURRENCY": 1, "BCRYPT_QUEUE": 0}
+    ask = request.getfixturevalue("ask")
+    leave, occupied = threading.Event(), threading.Event()
+
+    def occupy():
+        occupied.set()
+        leave.wait(60)
+
+    holder = threading.Thread(target=passwords.gate.run, args=(occupy,))
+    holder.start()
+    try:
+        assert occupied.wait(60)
+        for name in REFUSALS:
+            assert_problem(ask(name), 503, "hashing_busy")
+    finally:
+        leave.set()
+        holder.join()

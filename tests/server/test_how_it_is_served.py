@@ -1,0 +1,130 @@
+"""gunicorn.conf.py: where the service listens, what it leaves switched off, and reloads that nobody notices."""
+
+import itertools
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from authservice import errors
+from tests.conftest import SECRET, bearer
+from tests.server.processes import run, sign_up, wait_until
+
+RELOADS = 3
+
+
+def configuration(*arguments: str, **environment: str) -> dict[str, str]:
+    """What gunicorn would serve with, without serving."""
+    printed = run("gunicorn", "--print-config", *arguments, "wsgi:app", FLASK_MONGO_URI="mongodb://127.0.0.1:1/x",
+                  FLASK_JWT_SECRET_KEY=SECRET, **environment)  # fmt: skip
+    assert printed.returncode == 0, printed.stderr
+    pairs = [line.partition("=") for line in printed.stdout.splitlines()]
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def test_it_listens_where_the_tutorials_backend_did_and_hides_from_the_network():
+    settings = configuration()
+    assert settings["bind"] == "['127.0.0.1:3000']"
+    assert settings["workers"] == "2"
+    assert settings["control_socket_disable"] == "True"
+    assert (settings["forwarder_headers"], settings["forwarded_allow_ips"]) == ("[]", "[]")
+    assert settings["secure_scheme_headers"] == "{}"
+
+
+def test_the_refusals_tell_the_limits_that_gunicorn_has():
+    settings = configuration()
+    assert f"{int(settings['limit_request_line']):,}" in errors.UriTooLong.explanation
+    assert f"{int(settings['limit_request_fields']):,}" in errors.HeadersTooLarge.explanation
+    assert f"{int(settings['limit_request_field_size']):,}" in errors.HeadersTooLarge.explanation
+
+
+def test_port_host_and_bind_are_heard():
+    settings = configuration(PORT="8081", HOST="0.0.0.0", WEB_CONCURRENCY="5")
+    assert (settings["bind"], settings["workers"]) == ("['0.0.0.0:8081']", "5")
+    settings = configuration("-b", "127.0.0.1:8082", "-w", "7", PORT="8081", WEB_CONCURRENCY="5")
+    assert (settings["bind"], settings["workers"]) == ("['127.0.0.1:8082']", "7")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "bounds"),
+    [
+        ("PORT", "http", "0 to 65535"),
+        ("PORT", "65536", "0 to 65535"),
+        ("PORT", "-1", "0 to 65535"),
+        ("PORT", "", "0 to 65535"),
+        ("WEB_CONCURRENCY", "0", "1 to 1000"),
+    ],
+)
+def test_numbers_that_serve_nobody_are_refused_in_a_sentence(variable, text, bounds):
+    ended = run("gunicorn", "wsgi:app", **{variable: text})
+    assert ended.returncode == 1
+    assert ended.stderr == f"{variable} must be a whole number from {bounds}, not {text!r}\n"
+
+
+def test_faults_of_the_settings_are_a_list_and_no_traceback(tmp_path):
+    ended = run("gunicorn", "wsgi:app", PORT="0", FLASK_MONGO_URI="mongodb://127.0.0.1:1/", FLASK_BCRYPT_QUEUE="many")
+    assert ended.returncode == 1
+    assert ended.stderr.partition("the service cannot start:\n")[2].splitlines() == [
+        "  - FLASK_MONGO_URI must name the database after the host, such as mongodb://127.0.0.1:27017/authexample",
+        "  - FLASK_BCRYPT_QUEUE must be a whole number from 0 to 1000, not 'many'",
+        "  - FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32",
+    ]
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_uri_that_only_the_driver_can_judge_stops_the_master_too():
+    uri = "mongodb://user:hunter2@127.0.0.1:99999/x"
+    ended = run("gunicorn", "wsgi:app", PORT="0", FLASK_MONGO_URI=uri, FLASK_JWT_SECRET_KEY=SECRET)
+    assert ended.returncode == 3
+    assert "  - FLASK_MONGO_URI is refused by the driver (ValueError)" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+def test_there_is_no_control_socket(serve, tmp_path):
+    service = serve(workers=1, HOME=str(tmp_path / "home"), XDG_RUNTIME_DIR=str(tmp_path / "run"))
+    assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 200
+    assert "ontrol socket" not in service.output()
+    listed = Path("/proc/net/unix").read_text() if Path("/proc/net/unix").exists() else ""
+    assert str(tmp_path) not in listed
+    assert not (tmp_path / "home").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_reloads_under_load_fail_no_request(serve):
+    service = serve()
+    token = sign_up(service, "alice@example.com")
+    over, failures, served = threading.Event(), [], itertools.count()
+
+    def keep_asking(kept_alive: bool) -> None:
+        session = requests.Session()
+        while not over.is_set():
+            try:
+                ask = session.get if kept_alive else requests.get
+                answer = ask(f"{service.url}/users/test", headers=bearer(token), timeout=15)
+                if answer.status_code != 200:
+                    failures.append(answer.text)
+                next(served)
+            except requests.RequestException as error:
+                failures.append(repr(error))
+            time.sleep(0.005)
+        session.close()
+
+    clients = [threading.Thread(target=keep_asking, args=(kept_alive,)) for kept_alive in (True, True, False, False)]
+    for client in clients:
+        client.start()
+    try:
+        for _ in range(RELOADS):
+            wait_until(lambda: len(service.workers()) == 2)
+            before = service.workers()
+            service.signal(signal.SIGHUP)
+            wait_until(lambda before=before: service.workers() and not set(before) & set(service.workers()))
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+    assert failures == []
+    assert next(served) > 50

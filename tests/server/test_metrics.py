@@ -1,0 +1,89 @@
+"""/metrics: one set of figures for all workers, right after a worker has died, kept away from strangers on demand."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from tests.conftest import ALICE, PASSWORD
+from tests.service import free_port
+
+
+def figure(url, name):
+    """The sum of a figure over those of its labels that are not named."""
+    answer = requests.get(f"{url}/metrics", timeout=10)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    lines = [line for line in answer.text.splitlines() if line.startswith(name)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def test_the_figures_are_those_of_all_workers_and_stay_when_one_dies(serve):
+    service = serve(workers=2, FLASK_BCRYPT_QUEUE="0")
+    url = service.url
+    credentials = {"email": ALICE, "password": PASSWORD}
+    assert requests.post(f"{url}/users", json=credentials, timeout=10).status_code == 201
+    for password, status in [(PASSWORD, 200), ("wrong", 401), ("wrong", 401)]:
+        body = {"email": ALICE, "password": password}
+        assert requests.post(f"{url}/auth", json=body, timeout=10).status_code == status
+    for _ in range(40):
+        assert requests.get(f"{url}/users/test", timeout=10).status_code == 401
+    refused = 'authservice_requests_total{method="GET",route="/users/test",status="401"}'
+    assert figure(url, refused) == 40
+    assert figure(url, 'authservice_request_seconds_count{method="GET",route="/users/test"}') == 40
+    assert figure(url, 'authservice_sign_ins_total{outcome="ok"}') == 1
+    assert figure(url, 'authservice_sign_ins_total{outcome="refused"}') == 2
+    assert figure(url, 'authservice_database_seconds_count{operation="insert"}') == 1
+    assert figure(url, "authservice_hashing_depth") == 0
+
+    os.kill(service.workers()[0], signal.SIGKILL)
+    time.sleep(0.5)
+    service.wait_until_ready()
+    assert figure(url, refused) == 40
+
+
+def test_a_refused_hash_is_counted(serve):
+    service = serve(workers=1, FLASK_BCRYPT_QUEUE="0", FLASK_BCRYPT_LOG_ROUNDS="12")
+    body = {"email": ALICE, "password": PASSWORD}
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: requests.post(f"{service.url}/auth", json=body, timeout=30), range(3)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 401
+    assert statuses[-1] == 503
+    assert figure(service.url, "authservice_hashing_refused_total") == statuses.count(503)
+
+
+def test_strangers_words_are_no_labels(serve):
+    service = serve(workers=1)
+    for path in ("/nothing", "/nothing/else", "/users/%00"):
+        assert requests.get(service.url + path, timeout=10).status_code == 404
+    assert requests.request("BREW", service.url + "/users", timeout=10).status_code == 405
+    text = requests.get(f"{service.url}/metrics", timeout=10).text
+    assert "nothing" not in text
+    assert "BREW" not in text
+    assert 'route="none",status="404"} 3.0' in text
+
+
+def test_metrics_can_be_switched_off(serve):
+    service = serve(workers=1, FLASK_METRICS="off")
+    assert requests.get(f"{service.url}/metrics", timeout=10).status_code == 404
+
+
+def test_metrics_can_be_kept_to_an_address_of_their_own(serve):
+    port = free_port()
+    service = serve(workers=1, FLASK_METRICS=f"127.0.0.1:{port}")
+    host = {"Host": f"127.0.0.1:{port}"}
+    assert requests.get(f"{service.url}/metrics", headers=host, timeout=10).status_code == 404
+    assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 200
+
+
+def test_the_directory_of_the_figures_goes_with_the_service(serve, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    service = serve(workers=1, TMPDIR=str(temporary))
+    assert figure(service.url, "authservice_hashing_depth") == 0
+    assert [entry.name.startswith("authservice-metrics-") for entry in temporary.iterdir()] == [True]
+    assert service.stop() == 0
+    assert not [*temporary.iterdir()]
