@@ -332,9 +332,11 @@ export class Session extends EventTarget {
 
 function problem(response: Response, text: string): Problem {
   try {
-    const { code, detail, errors } = JSON.parse(text) as { code: string; detail: string; errors?: Fault[] };
+    const { code, title, detail, errors } = JSON.parse(text) as Record<string, string> & { errors?: Fault[] };
     if (typeof code === 'string' && typeof detail === 'string') {
-      return new Problem(response.status, code, detail, errors);
+      const seconds = Number(response.headers.get('Retry-After'));
+      const wait = `${title}. Try again in ${seconds === 1 ? 'a second' : `${seconds} seconds`}.`;
+      return new Problem(response.status, code, seconds > 0 ? wait : detail, errors);
     }
   } catch {
     // not ours: a proxy in between has answered

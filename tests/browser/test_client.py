@@ -17,6 +17,7 @@ from tests.browser.app import (
 )
 from tests.browser.conftest import AWAY, refused
 from tests.conftest import ALICE, BOB, PASSWORD
+from tests.service import free_port
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604"
 NEW_PASSWORD = "a different horse entirely"
@@ -225,6 +226,18 @@ def test_a_service_that_is_away_at_a_reload_keeps_the_session(open_page, watch):
     expect_problem(page, "The service does not answer. Check your connection and try again.")
     page.get_by_role("button", name="Try again").click()
     expect_signed_in(page)
+
+
+def test_a_service_whose_database_is_away_says_when_to_try_again(open_page, serve, watch):
+    lonely = serve(
+        workers=1, FLASK_MONGO_URI=f"mongodb://127.0.0.1:{free_port()}/nothing", FLASK_MONGO_TIMEOUT_MS="100"
+    )
+    watch.expect(f"to {lonely.url}", refused(503))
+    page = open_page("/")
+    page.goto(f"{lonely.url}/app/")
+    sign_in(page)
+    expect_problem(page, "The database does not answer. Try again in 2 seconds.")
+    expect_signed_out(page)
 
 
 def test_a_log_out_that_the_service_missed_is_made_up_for(open_page, service, watch):

@@ -47,11 +47,11 @@ def open_app(service, new_context, app_server):
     """Open the front-end; ``window.session`` is its session, whose refresh token it keeps in ``window.store``."""
     context = new_context()
 
-    def open_app(before=""):
+    def open_app(before="", by_cookie=False):
         page = context.new_page()
         page.goto(app_server)
         page.evaluate(
-            """async ([base, before]) => {
+            """async ([base, before, byCookie]) => {
                 new Function(before)();
                 const { Session } = await import('/session.js');
                 window.store = {
@@ -59,11 +59,12 @@ def open_app(service, new_context, app_server):
                     write: async (token) => localStorage.setItem('kept', token),
                     clear: async () => localStorage.removeItem('kept'),
                 };
-                window.session = new Session(base, window.store);
+                window.session = new Session(base, byCookie ? undefined : window.store);
                 window.changes = [];
                 window.session.addEventListener('change', (event) => window.changes.push(event.detail));
             }""",
-            [service.url, before],
+            # localhost and 127.0.0.1 are different sites, and a SameSite=Strict cookie knows one alone
+            [f"http://localhost:{service.port}" if by_cookie else service.url, before, by_cookie],
         )
         return page
 
@@ -92,6 +93,18 @@ def test_an_app_of_another_origin_keeps_the_refresh_token_itself(open_app):
     assert page.evaluate("[session.user ?? null, changes]") == [None, ["signed-out"]]
     assert page.evaluate("store.read()") is None
     assert page.evaluate("session.resume()") is False
+
+
+def test_an_app_of_another_origin_and_the_same_site_may_use_the_cookie(open_app):
+    page = open_app(by_cookie=True)
+    enter(page)
+    assert page.evaluate("store.read()") is None
+    (cookie,) = page.context.cookies()
+    assert cookie["name"] == "__Host-refresh"
+    page = open_app(by_cookie=True)
+    assert page.evaluate("session.resume()") is True
+    page.evaluate("session.signOut()")
+    assert page.context.cookies() == []
 
 
 def test_many_calls_at_once_renew_once(open_app):
