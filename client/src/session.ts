@@ -110,7 +110,8 @@ export class Session extends EventTarget {
   }
 
   async signIn(email: string, password: string): Promise<void> {
-    await this.#ending?.catch(() => undefined); // or its answer could clear the cookie of the new session
+    // A log-out comes first: its late answer would clear the cookie of the new session.
+    if (read() === 'to-be-ended') await (this.#ending ?? this.#end()).catch(() => undefined);
     const era = this.#begin();
     const answer = await this.#ask<SignedIn>('POST', '/auth', { email, password, cookie: this.store === undefined });
     if (era !== this.#era) throw new Superseded();
@@ -125,16 +126,16 @@ export class Session extends EventTarget {
    * Throws Unreachable or Problem when the service could not be told: it is told at the next `resume`.
    */
   async signOut(): Promise<void> {
-    const refreshToken = await this.store?.read();
-    this.#forget('signed-out', 'to-be-ended');
+    mark('to-be-ended');
+    this.#forget('signed-out');
     this.#tell({ kind: 'signed-out' });
-    await this.#end(refreshToken);
+    await this.#end();
   }
 
   /** Picks the session up after a reload; false where there is none. */
   async resume(): Promise<boolean> {
     if (read() === 'to-be-ended') {
-      await this.#end(await this.store?.read());
+      await this.#end();
       return false;
     }
     const mayExist = this.store === undefined ? read() !== undefined : (await this.store.read()) !== null;
@@ -176,6 +177,7 @@ export class Session extends EventTarget {
 
   async deleteAccount(currentPassword: string): Promise<void> {
     await this.call('DELETE', '/users/me', { currentPassword });
+    mark(undefined);
     this.#forget('signed-out');
     await this.store?.clear();
     this.#tell({ kind: 'signed-out' });
@@ -230,6 +232,7 @@ export class Session extends EventTarget {
     } catch (error) {
       if (era !== this.#era) return false;
       if (!(error instanceof Problem) || error.status !== 401) throw error;
+      mark(undefined);
       this.#forget(before === undefined ? undefined : 'ended');
       await this.store?.clear();
       return false;
@@ -243,15 +246,16 @@ export class Session extends EventTarget {
     if (answer.refreshToken !== undefined) await this.store?.write(answer.refreshToken);
   }
 
-  #end(refreshToken: string | null | undefined): Promise<void> {
-    const ending = (this.#ending = this.#endAtService(refreshToken).finally(() => {
+  #end(): Promise<void> {
+    const ending = (this.#ending = this.#endAtService().finally(() => {
       if (this.#ending === ending) this.#ending = undefined;
     }));
     return ending;
   }
 
   /** By the refresh token alone: the access token may have expired, and the cookie has to be cleared as well. */
-  async #endAtService(refreshToken: string | null | undefined): Promise<void> {
+  async #endAtService(): Promise<void> {
+    const refreshToken = await this.store?.read();
     if (this.store === undefined || refreshToken) {
       await this.#ask('DELETE', '/auth', refreshToken ? { refreshToken } : undefined).catch((error: unknown) => {
         if (!(error instanceof Problem) || error.status !== 401) throw error; // 401: it had ended before
@@ -269,23 +273,22 @@ export class Session extends EventTarget {
     return ++this.#era;
   }
 
-  #forget(why: Change | undefined, marker?: Marker): void {
+  #forget(why?: Change): void {
     this.#begin();
     this.#token = undefined;
     this.#user = undefined;
-    mark(marker);
     if (why !== undefined) this.#announce(why);
   }
 
+  /** What another tab did. The marker is that tab's to write: this one may read it a moment too late. */
   async #hear(news: News): Promise<void> {
     if (news.kind === 'signed-out') {
-      const wasSignedIn = this.#user !== undefined;
-      this.#forget(wasSignedIn ? 'signed-out-elsewhere' : undefined, read());
+      this.#forget(this.#user === undefined ? undefined : 'signed-out-elsewhere');
     } else if (news.userId !== this.#user?.id && this.store === undefined) {
       // The cookie is another user's now, and a tab must not show one user and act as another.
-      this.#forget(undefined, 'may-exist');
-      if (await this.#renew().catch(() => false)) this.#announce('signed-in-elsewhere');
-      else this.#announce('signed-out-elsewhere');
+      this.#forget();
+      const isIn = await this.#renew().catch(() => false);
+      this.#announce(isIn ? 'signed-in-elsewhere' : 'signed-out-elsewhere');
     }
   }
 

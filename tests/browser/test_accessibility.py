@@ -27,7 +27,8 @@ def check():
     from axe_playwright_python.sync_playwright import Axe
 
     def check(page, state):
-        page.wait_for_timeout(350)  # Ionic's transitions: axe measures contrast on what is painted
+        # axe measures contrast on what is painted, and Ionic fades
+        page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
         found = Axe().run(page)
         assert found.violations_count == 0, f"{state}: {found.generate_report()}"
 

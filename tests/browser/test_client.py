@@ -240,7 +240,8 @@ def test_a_service_whose_database_is_away_says_when_to_try_again(open_page, serv
     expect_signed_out(page)
 
 
-def test_a_log_out_that_the_service_missed_is_made_up_for(open_page, service, watch):
+@pytest.mark.parametrize("next_act", ["reload", "sign in"])
+def test_a_log_out_that_the_service_missed_is_made_up_for(open_page, service, watch, next_act):
     watch.expect(AWAY)
     page = open_page("/app/")
     enter(page)
@@ -253,8 +254,12 @@ def test_a_log_out_that_the_service_missed_is_made_up_for(open_page, service, wa
     expect_status(page, "Logged out here. The service could not be told; it will be when you next open this page.")
     page.context.set_offline(False)
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
-        page.reload()
-    expect_signed_out(page)
+        page.reload() if next_act == "reload" else sign_in(page)
+    if next_act == "reload":
+        expect_signed_out(page)
+    else:
+        expect_signed_in(page)
+        expect(page.locator("#sessions li")).to_have_count(1)
     answer = page.request.get(f"{service.url}/users/test", headers={"Authorization": authorization})
     assert answer.status == 401
 
