@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
 
 # Ionic's and Angular's development servers, and the web views of Capacitor 3 to 7 and the older Ionic ones.
 DEVELOPMENT_ORIGINS = (
@@ -95,6 +97,10 @@ def _secret(text: str) -> str:
         raise ValueError("is a published example that anybody can sign with; make one with: openssl rand -hex 32")
     if len(text.encode("utf-8", "surrogateescape")) < SECRET_MIN_BYTES:
         raise ValueError(f"must have at least {SECRET_MIN_BYTES} bytes; make one with: openssl rand -hex 32")
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
+    except InvalidKeyError:
+        raise ValueError("must not be a key pair's PEM or SSH text; make one with: openssl rand -hex 32") from None
     return text
 
 

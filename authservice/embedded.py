@@ -113,7 +113,7 @@ def let_go() -> None:
     """In a forked child: close its copy of the pipe, so that the server ends with the owner and not with the child."""
     global _owned
     if _owned is not None and _owned.keeper.stdin:
-        os.close(_owned.keeper.stdin.fileno())
+        _owned.keeper.stdin.close()
         _owned = None
 
 

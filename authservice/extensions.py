@@ -1,12 +1,28 @@
 """The Flask extension objects: made once here, bound to an application in ``create_app``."""
 
+from typing import Any
+
+from flask import Flask
 from flask_bcrypt import Bcrypt
 from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_pymongo import PyMongo
 from flask_smorest import Api
+from pymongo.collection import Collection
 
-mongo = PyMongo()
+
+class Mongo(PyMongo):
+    """flask-pymongo, with its one collection kept: the walk to it costs as much as a JSON body."""
+
+    users: Collection[dict[str, Any]]
+
+    def init_app(self, app: Flask, uri: str | None = None, *args: Any, **kwargs: Any) -> None:
+        super().init_app(app, uri, *args, **kwargs)
+        assert self.db is not None, "config.py refuses a URI without a database"
+        self.users = self.db.users
+
+
+mongo = Mongo()
 jwt = JWTManager()
 bcrypt = Bcrypt()
 cors = CORS()

@@ -52,16 +52,16 @@ def _bind(app: Flask, uri: str) -> None:
     global _breaker
     _breaker = _Breaker()
     mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said})
-    mongo.users = mongo.db.users  # kept: the walk to it costs as much as a JSON body
 
 
 class _Breaker:
     """Spares requests the wait for a database that did not answer the last one.
 
     Else each would hold a thread for MONGO_TIMEOUT_MS, and what needs no database would wait behind them. After a
-    failure one caller at a time asks the database, after a pause; the rest are refused at once until one succeeds.
+    failure that took long one caller at a time asks, after a pause; the rest are refused at once until one succeeds.
     """
 
+    _LONG_SECONDS = 0.5
     _PAUSE_SECONDS = 0.25
 
     def __init__(self) -> None:
@@ -78,8 +78,8 @@ class _Breaker:
                     raise DatabaseUnavailable
                 self._retry_at = math.inf  # this caller tries for all
 
-    def record(self, *, answered: bool) -> None:
-        if answered and self._retry_at is None:
+    def record(self, *, answered: bool, seconds: float) -> None:
+        if self._retry_at is None and (answered or seconds < self._LONG_SECONDS):
             return
         with self._lock:
             self._retry_at = None if answered else time.monotonic() + self._PAUSE_SECONDS
@@ -108,8 +108,9 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
             )
             raise DatabaseUnavailable from None
         finally:
-            _breaker.record(answered=answered)
-            seconds.observe(time.perf_counter() - started)
+            taken = time.perf_counter() - started
+            _breaker.record(answered=answered, seconds=taken)
+            seconds.observe(taken)
 
     return ask
 

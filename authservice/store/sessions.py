@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
+from pymongo.errors import WriteError
 
 from authservice.store import asks_database
 from authservice.store.users import PUBLIC, StoredPassword, User, collection, now, read_user
@@ -35,31 +36,30 @@ def start(user_id: str, checked: StoredPassword, session: Session, keep: int, re
 
     False when, since the password was checked, it has changed or the user was disabled or deleted.
     """
-    update: dict[str, Any] = {
-        "$push": {
-            "sessions": {
-                "$each": [
-                    {
-                        "id": session.id,
-                        "refreshJti": session.refresh_id,
-                        "previousJti": session.previous_id,
-                        "rotatedAt": session.rotated_at,
-                        "createdAt": session.created_at,
-                        "lastUsedAt": session.last_used_at,
-                        "expiresAt": session.expires_at,
-                        "userAgent": session.user_agent,
-                        "ip": session.ip,
-                    }
-                ],
-                "$sort": {"lastUsedAt": 1},
-                "$slice": -keep,
-            }
-        }
+    entry = {
+        "id": session.id,
+        "refreshJti": session.refresh_id,
+        "previousJti": session.previous_id,
+        "rotatedAt": session.rotated_at,
+        "createdAt": session.created_at,
+        "lastUsedAt": session.last_used_at,
+        "expiresAt": session.expires_at,
+        "userAgent": session.user_agent,
+        "ip": session.ip,
     }
-    if renewed_hash is not None:
-        update["$set"] = {"password": renewed_hash, "passwordChangedAt": now()}
+    renewed = {"password": renewed_hash, "passwordChangedAt": now()} if renewed_hash is not None else {}
     condition = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
-    return collection().update_one(condition, update).modified_count == 1
+    update: dict[str, Any] = {
+        "$push": {"sessions": {"$each": [entry], "$sort": {"lastUsedAt": 1}, "$slice": -keep}},
+    }
+    if renewed:
+        update["$set"] = renewed
+    try:
+        return collection().update_one(condition, update).modified_count == 1
+    except WriteError:
+        # Another stack keeps something of its own under the name: what is no list gives way to ours.
+        no_list = {**condition, "sessions": {"$not": {"$type": "array"}}}
+        return collection().update_one(no_list, {"$set": {**renewed, "sessions": [entry]}}).modified_count == 1
 
 
 @asks_database
@@ -102,7 +102,9 @@ def rotate(user_id: str, successor: Session) -> bool:
 def of(user_id: str) -> list[Session]:
     """The user's living sessions, the most recently used first."""
     document = collection().find_one({"_id": ObjectId(user_id)}, {"sessions": 1}) or {}
-    found = [_session(session) for session in document.get("sessions", [])]
+    entries = document.get("sessions")
+    ours = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    found = [_session(entry) for entry in ours if "refreshJti" in entry]
     living = [session for session in found if session.expires_at > now()]
     return sorted(living, key=lambda session: session.last_used_at, reverse=True)
 

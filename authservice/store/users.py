@@ -196,8 +196,7 @@ def delete_checked(user_id: str, checked: StoredPassword) -> bool:
 
 
 def collection() -> Collection[dict[str, Any]]:
-    users: Collection[dict[str, Any]] = mongo.users
-    return users
+    return mongo.users
 
 
 def _build_unique_index() -> None:

@@ -154,12 +154,12 @@ WRONG_TYPES = [
 
 
 @nothing_is_stored
-@pytest.mark.parametrize("field", ["email", "password"])
 @pytest.mark.parametrize("value", [*OPERATORS, *WRONG_TYPES], ids=lambda value: repr(value)[:40])
-def test_what_is_no_string_is_the_wrong_type(client, field, value):
-    body = {**GOOD, field: value}
+def test_what_is_no_string_is_the_wrong_type(client, value):
     for route in ROUTES:
-        assert_problem(post(client, route, body), 422, "validation_failed", (f"/{field}", "wrong_type"))
+        for field in GOOD:
+            answer = post(client, route, {**GOOD, field: value})
+            assert_problem(answer, 422, "validation_failed", (f"/{field}", "wrong_type"))
 
 
 @nothing_is_stored
@@ -196,11 +196,11 @@ def test_an_operator_is_no_body(client, value):
     ],
     ids=lambda value: repr(value)[:30],
 )
-@pytest.mark.parametrize("value", ["admin", {"$ne": 1}], ids=repr)
-def test_an_unknown_field_is_refused_by_name(client, name, pointer, value):
+def test_an_unknown_field_is_refused_by_name(client, name, pointer):
     for route in ROUTES:
-        answer = post(client, route, {**GOOD, name: value})
-        assert_problem(answer, 422, "validation_failed", (pointer, "unknown_field"))
+        for value in ("admin", ["admin"], {"$ne": 1}, None):
+            answer = post(client, route, {**GOOD, name: value})
+            assert_problem(answer, 422, "validation_failed", (pointer, "unknown_field"))
 
 
 @nothing_is_stored

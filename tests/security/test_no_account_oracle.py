@@ -41,6 +41,7 @@ REFUSALS = {
     "disabled, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0, "disabledAt": True}, PASSWORD),
     "broken hash": ({"password": "x", **OURS}, PASSWORD),
     "broken hash, foreign": ({"password": "$2b$31$" + "." * 53, "__v": 0}, PASSWORD),
+    "too costly a hash": ({"password": "$2b$15$" + "." * 53, **OURS}, PASSWORD),
     "broken salt": ({"password": f"$2b${COST:02}$" + "9" * 53, **OURS}, PASSWORD),
     "broken salt, cheap": ({"password": "$2b$04$" + "9" * 53, **OURS}, PASSWORD),
     "no hash": (OURS, PASSWORD),

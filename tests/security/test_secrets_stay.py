@@ -103,7 +103,9 @@ class TestWhenTheDatabaseFails:
                 assert WRONG not in answer.text
                 assert "127.0.0.1" not in answer.text
         lines = log.getvalue()
-        assert '"database_error"' in lines
+        errors = [json.loads(line) for line in lines.splitlines() if '"database_error"' in line]
+        assert len(errors) == 3
+        assert all(re.fullmatch("[A-Za-z]+", error["error"]) for error in errors)  # its class and not its text
         for secret in (WRONG, "natalie", ALICE, PASSWORD, "mongodb:"):
             assert secret not in lines
 
@@ -139,6 +141,8 @@ def test_no_input_breaks_or_forges_a_log_line(client, alice, end):
         ("mongodb://localhost/authexample", None),
         ("mongodb://localhost/authexample", ""),
         ("mongodb://localhost/authexample", "x" * 31),
+        ("mongodb://localhost/authexample", f"-----BEGIN PUBLIC KEY-----\n{'A' * 64}\n-----END PUBLIC KEY-----\n"),
+        ("mongodb://localhost/authexample", f"ssh-rsa {'A' * 64} natalie@example.com"),
         *(("mongodb://localhost/authexample", published) for published in sorted(PUBLISHED_SECRETS)),
     ],
 )

@@ -1,7 +1,7 @@
 """FLASK_MONGO_URI: what is refused, without its password in the words; and what it says wins over our options."""
 
 import pytest
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 
 from authservice import create_app
 from authservice.config import ConfigurationError, load
@@ -91,7 +91,7 @@ def test_what_the_uri_leaves_open_is_set_for_safety():
     client = client_of("mongodb://127.0.0.1:1/authexample")
     assert client.options.timeout == 1.5
     assert client.write_concern.document == {"w": "majority", "j": True}
-    assert client.codec_options == CodecOptions(tz_aware=True)
+    assert client.codec_options == CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
     assert mongo.db.name == "authexample"
 
 
