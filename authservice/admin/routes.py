@@ -13,7 +13,7 @@ from authservice.admin.schemas import (
     UserChangeSchema,
     UserPageSchema,
 )
-from authservice.store.users import User
+from authservice.store.users import ADMIN, User
 from authservice.web.bodies import OF_BODY, Blueprint, no_content
 from authservice.web.guards import OF_GUARD, SECURITY, jwt_required, roles_required
 
@@ -23,7 +23,7 @@ OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
 
 @blueprint.route("")
 @jwt_required()
-@roles_required(service.ADMIN)
+@roles_required(ADMIN)
 @blueprint.arguments(PageQuerySchema, location="query")
 @blueprint.response(200, UserPageSchema)
 @blueprint.refusals(*OF_ADMIN, errors.ValidationFailed, security=SECURITY)
@@ -37,7 +37,7 @@ def list_users(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/<user_id>")
 @jwt_required()
-@roles_required(service.ADMIN)
+@roles_required(ADMIN)
 @blueprint.response(200, AdminUserDetailSchema)
 @blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
 def show_user(user_id: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def show_user(user_id: str) -> dict[str, Any]:
 
 @blueprint.route("/<user_id>", methods=["PATCH"])
 @jwt_required()
-@roles_required(service.ADMIN)
+@roles_required(ADMIN)
 @blueprint.arguments(UserChangeSchema)
 @blueprint.response(200, AdminUserSchema)
 @blueprint.refusals(*OF_ADMIN, *OF_BODY, errors.UserUnknown, errors.LastAdmin, security=SECURITY)
@@ -59,7 +59,7 @@ def change_user(body: dict[str, Any], user_id: str) -> User:
 
 @blueprint.route("/<user_id>", methods=["DELETE"])
 @jwt_required()
-@roles_required(service.ADMIN)
+@roles_required(ADMIN)
 @blueprint.response(204)
 @blueprint.refusals(*OF_ADMIN, errors.UserUnknown, errors.LastAdmin, security=SECURITY)
 def delete_user(user_id: str) -> Response:
@@ -70,7 +70,7 @@ def delete_user(user_id: str) -> Response:
 
 @blueprint.route("/<user_id>/sessions", methods=["DELETE"])
 @jwt_required()
-@roles_required(service.ADMIN)
+@roles_required(ADMIN)
 @blueprint.response(204)
 @blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
 def end_sessions(user_id: str) -> Response:

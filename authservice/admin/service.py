@@ -8,9 +8,8 @@ from authservice.errors import LastAdmin, UserUnknown
 from authservice.security import emails
 from authservice.store import sessions, users
 from authservice.store.sessions import Session
-from authservice.store.users import User
+from authservice.store.users import ADMIN, User
 
-ADMIN = "admin"
 PAGE_SIZE = 100
 
 log = logging.getLogger(__name__)
@@ -68,10 +67,7 @@ def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] 
     """
     stays_admin = ADMIN in (user.roles if roles is None else roles) and not is_disabled
     with _last_admin_stays(user, stays_admin):
-        if roles is not None:
-            _require(users.set_roles(user.id, sorted(set(roles))))
-        if is_disabled is not None:
-            _require((users.disable if is_disabled else users.enable)(user.id))
+        _require(users.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled))
     log.info("change_user", extra={"outcome": "ok", "userId": user.id, "roles": roles, "disabled": is_disabled})
     return get_user(user.id)
 
@@ -80,7 +76,7 @@ def remove(user: User) -> None:
     """Delete the user with everything. Raises LastAdmin, UserUnknown."""
     with _last_admin_stays(user, stays_admin=False):
         if _is_working_admin(user):
-            _require(users.disable(user.id))  # what can be undone comes first
+            _require(users.change(user.id, is_disabled=True))  # what can be undone comes first
     delete(user)
 
 
@@ -92,12 +88,11 @@ def _last_admin_stays(user: User, stays_admin: bool) -> Iterator[None]:
     of two admins who disable each other at the same time, each finds nobody left, and both changes are undone.
     """
     at_risk = _is_working_admin(user) and not stays_admin
-    if at_risk and users.is_last_with(ADMIN, user.id):
+    if at_risk and users.is_last_admin(user.id):
         raise LastAdmin
     yield
-    if at_risk and users.is_last_with(ADMIN, user.id):
-        users.set_roles(user.id, user.roles)
-        users.enable(user.id)
+    if at_risk and users.is_last_admin(user.id):
+        users.change(user.id, roles=user.roles, is_disabled=False)
         raise LastAdmin
 
 
@@ -107,13 +102,13 @@ def _is_working_admin(user: User) -> bool:
 
 def disable(user: User) -> None:
     """Refuse the user from the next request on. Raises UserUnknown."""
-    _require(users.disable(user.id))
+    _require(users.change(user.id, is_disabled=True))
     log.info("disable", extra={"outcome": "ok", "userId": user.id})
 
 
 def enable(user: User) -> None:
     """Raises UserUnknown."""
-    _require(users.enable(user.id))
+    _require(users.change(user.id, is_disabled=False))
     log.info("enable", extra={"outcome": "ok", "userId": user.id})
 
 

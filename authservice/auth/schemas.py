@@ -42,7 +42,7 @@ class TokenSchema(Schema):
 
 
 class SessionSchema(Schema):
-    id = fields.String(required=True, metadata={"example": "9f86d081884c7d659a2feaa0c55ad015"})
+    id = fields.String(required=True, metadata={"description": "32 hexadecimal digits"})
     createdAt = fields.AwareDateTime(attribute="created_at", required=True)
     lastUsedAt = fields.AwareDateTime(attribute="last_used_at", required=True)
     expiresAt = fields.AwareDateTime(attribute="expires_at", required=True)

@@ -152,7 +152,7 @@ def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str:
         raise jwt.InvalidTokenError("times that are not ours")
     if "aud" in claims and current_app.config["JWT_AUDIENCE"] is None:
         raise jwt.InvalidTokenError("meant for somebody else")  # RFC 7519 section 4.1.3
-    if not 0 <= expires_at - issued_at <= lifetimes[token_type].total_seconds():
+    if not 0 < expires_at - issued_at <= lifetimes[token_type].total_seconds():
         raise jwt.InvalidTokenError("a lifetime that we never give")
     key: str = current_app.config["JWT_SECRET_KEY"]
     return key

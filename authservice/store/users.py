@@ -18,6 +18,7 @@ from authservice.extensions import mongo
 from authservice.store import asks_database
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
+ADMIN = "admin"
 _BELOW_ALL_IDS = "0" * 24
 
 
@@ -56,6 +57,8 @@ class _Indexes:
         with self._lock:
             if self._built_for is not mongo.cx:
                 _build_unique_index()
+                # Of ten million users a few are admins; to know whether one is the last must not read the rest.
+                collection().create_index("roles", name=f"roles_{ADMIN}", partialFilterExpression={"roles": ADMIN})
                 self._built_for = mongo.cx
 
 
@@ -146,22 +149,17 @@ def change_password(user_id: str, checked: StoredPassword, new_hash: str, keep_s
 
 
 @asks_database
-def disable(user_id: str) -> bool:
-    """Disable and end every session, in one write. False when there is no such user."""
-    disabled = {"$set": {"disabledAt": now(), "sessions": []}}
-    return collection().update_one({"_id": ObjectId(user_id)}, disabled).matched_count == 1
-
-
-@asks_database
-def enable(user_id: str) -> bool:
-    """False when there is no such user."""
-    return collection().update_one({"_id": ObjectId(user_id)}, {"$unset": {"disabledAt": ""}}).matched_count == 1
-
-
-@asks_database
-def set_roles(user_id: str, roles: Sequence[str]) -> bool:
-    """False when there is no such user."""
-    return collection().update_one({"_id": ObjectId(user_id)}, {"$set": {"roles": [*roles]}}).matched_count == 1
+def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: bool | None = None) -> bool:
+    """Set what is not None, in one write; disabling ends every session in it. False when there is no such user."""
+    update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
+    if roles is not None:
+        update["$set"]["roles"] = [*roles]
+    if is_disabled is True:
+        update["$set"].update(disabledAt=now(), sessions=[])
+    if is_disabled is False:
+        update["$unset"]["disabledAt"] = ""
+    given = {operator: fields for operator, fields in update.items() if fields}
+    return collection().update_one({"_id": ObjectId(user_id)}, given).matched_count == 1
 
 
 @asks_database
@@ -177,9 +175,9 @@ def revoke(user_id: str, role: str) -> bool:
 
 
 @asks_database
-def is_last_with(role: str, user_id: str) -> bool:
-    """Whether no other enabled user has the role."""
-    others = {"roles": role, "disabledAt": None, "_id": {"$ne": ObjectId(user_id)}}
+def is_last_admin(user_id: str) -> bool:
+    """Whether no other enabled user has the role admin."""
+    others = {"roles": ADMIN, "disabledAt": None, "_id": {"$ne": ObjectId(user_id)}}
     return collection().find_one(others, {"_id": 1}) is None
 
 

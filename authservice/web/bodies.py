@@ -18,6 +18,7 @@ from authservice.security import emails, strict_json
 from authservice.web.problems import MEDIA_TYPE
 
 PASSWORD_MAX_CHARACTERS = 1_024
+_FAULTS_MAX = 20  # a body of 16 KiB can have a thousand, and nobody reads them
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,7 +50,8 @@ class BodyParser(FlaskParser):
 
     def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
         # webargs puts the location, json, on top of marshmallow's own tree
-        raise errors.ValidationFailed([fault for tree in error.messages_dict.values() for fault in _faults(tree)])
+        faults = [fault for tree in error.messages_dict.values() for fault in _faults(tree)]
+        raise errors.ValidationFailed(faults[:_FAULTS_MAX])
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]

@@ -171,4 +171,4 @@ def test_two_admins_who_remove_each_other_at_once_leave_one(app, client, admin, 
         both = [threading.Thread(target=demote, args=args) for args in ((admin, bobs_id), (bobs_token, own_id))]
         [thread.start() for thread in both]
         [thread.join() for thread in both]
-        assert not (store.is_last_with("admin", own_id) and store.is_last_with("admin", bobs_id))
+        assert not (store.is_last_admin(own_id) and store.is_last_admin(bobs_id))

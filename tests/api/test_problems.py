@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 from werkzeug.exceptions import ServiceUnavailable
@@ -53,10 +54,9 @@ def test_a_taken_email_is_a_conflict(client, alice):
     [
         ("/users", "GET", {"POST", "OPTIONS"}),
         ("/users", "PUT", {"POST", "OPTIONS"}),
-        ("/auth", "GET", {"POST", "OPTIONS"}),
-        ("/auth", "DELETE", {"POST", "OPTIONS"}),
+        ("/auth", "GET", {"POST", "DELETE", "OPTIONS"}),
         ("/users/test", "POST", {"GET", "HEAD", "OPTIONS"}),
-        ("/users/me", "PATCH", {"GET", "HEAD", "OPTIONS"}),
+        ("/users/me", "PATCH", {"GET", "HEAD", "DELETE", "OPTIONS"}),
         ("/healthz", "POST", {"GET", "HEAD", "OPTIONS"}),
         ("/readyz", "TRACE", {"GET", "HEAD", "OPTIONS"}),
         ("/openapi.json", "POST", {"GET", "HEAD", "OPTIONS"}),
@@ -107,7 +107,7 @@ class TestWithoutADatabase:
         with app.app_context():
             from authservice.security import tokens
 
-            token = tokens.issue_access("5c0dc18d349bc9479600c171", ALICE, ())
+            token = tokens.issue_access("5c0dc18d349bc9479600c171", ALICE, (), "0" * 32, timedelta(hours=1))
         for path in ("/users/test", "/users/me"):
             assert_problem(client.get(path, headers=bearer(token)), 503, "database_unavailable")
 

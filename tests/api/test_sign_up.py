@@ -67,10 +67,10 @@ def test_the_stored_document_has_exactly_the_promised_fields(client, database):
     before = datetime.now(UTC) - timedelta(seconds=1)
     user = assert_ok(sign_up(client, ALICE), 201)
     document = database.users.find_one()
-    assert document.keys() == {"_id", "email", "password", "createdAt", "passwordChangedAt", "roles"}
+    assert document.keys() == {"_id", "email", "password", "createdAt", "passwordChangedAt", "roles", "sessions"}
     assert isinstance(document["_id"], ObjectId)
     assert (user["id"], user["email"], user["roles"]) == (str(document["_id"]), ALICE, [])
-    assert (document["email"], document["roles"]) == (ALICE, [])
+    assert (document["email"], document["roles"], document["sessions"]) == (ALICE, [], [])
     assert re.fullmatch(r"\$2b\$04\$[./A-Za-z0-9]{53}", document["password"])
     assert before <= document["createdAt"] == document["passwordChangedAt"] <= datetime.now(UTC)
     assert datetime.fromisoformat(user["createdAt"]) == document["createdAt"]

@@ -45,7 +45,7 @@ class TestOfTheTutorial:
         assert datetime.fromisoformat(me["createdAt"]) == made
 
         stored = database.users.find_one()
-        assert stored.keys() == {"_id", "email", "password", "__v", "passwordChangedAt"}
+        assert stored.keys() == {"_id", "email", "password", "__v", "passwordChangedAt", "sessions"}
         assert (stored["_id"], stored["email"], stored["__v"]) == (document["_id"], "josh@example.com", 0)
         assert stored["password"].startswith("$2b$11$")
         assert bcrypt.checkpw(b"password", stored["password"].encode())  # the old app still signs the user in
@@ -170,7 +170,7 @@ def test_a_time_that_only_other_languages_have_is_read_as_absent(app, millisecon
     """The embedded server takes none such, so here the document comes from its wire form; MongoDB would send it."""
     user_id = ObjectId()
     wire = bson.encode({"_id": user_id, "email": ALICE, "createdAt": DatetimeMS(milliseconds)})
-    user = users._user(bson.decode(wire, mongo.cx.codec_options))
+    user = users.read_user(bson.decode(wire, mongo.cx.codec_options))
     assert (user.email, user.created_at) == (ALICE, user_id.generation_time)
 
 

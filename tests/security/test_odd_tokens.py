@@ -1,4 +1,7 @@
-"""Only a token that this service issued, as it issued it, for a user who is still there, passes the guard."""
+"""Only a token that this service issued, as it issued it, for a user who is still there, passes.
+
+Access tokens are shown to the guard, refresh tokens to /auth/refresh: each test that takes ``claims`` runs for both.
+"""
 
 import base64
 import hmac
@@ -23,20 +26,32 @@ def alice_id(client, alice):
     return assert_ok(client.get("/users/me", headers=bearer(alice)))["id"]
 
 
-@pytest.fixture
-def claims(alice_id):
+@pytest.fixture(params=["access", "refresh"])
+def claims(request, client, alice, alice_id, database):
     """Claims that pass; each test changes them in one respect."""
     now = int(time.time())
+    (session,) = database.users.find_one({"email": ALICE})["sessions"]
+    client.shown_as = request.param
     return {
         "fresh": False,
         "iat": now,
-        "jti": str(uuid.uuid4()),
-        "type": "access",
+        "jti": session["refreshJti"] if request.param == "refresh" else str(uuid.uuid4()),
+        "type": request.param,
         "sub": alice_id,
+        "sid": session["id"],
         "exp": now + 3_600,
         "email": ALICE,
         "roles": [],
     }
+
+
+only_access = pytest.mark.parametrize("claims", ["access"], indirect=True)
+
+
+def answers_to(client, token):
+    if getattr(client, "shown_as", "access") == "refresh":
+        return [client.post("/auth/refresh", json={"refreshToken": token})]
+    return [client.get(path, headers=bearer(token)) for path in GUARDED]
 
 
 def encoded(part) -> str:
@@ -54,13 +69,13 @@ def changed(base, **changes):
 
 
 def assert_refused(client, token, code="token_invalid"):
-    for path in GUARDED:
-        assert_problem(client.get(path, headers=bearer(token)), 401, code)
+    for answer in answers_to(client, token):
+        assert_problem(answer, 401, code)
 
 
 def assert_passes(client, token):
-    for path in GUARDED:
-        assert_ok(client.get(path, headers=bearer(token)))
+    for answer in answers_to(client, token):
+        assert_ok(answer)
 
 
 def test_a_token_made_by_hand_as_we_make_them_passes(client, claims):
@@ -86,7 +101,8 @@ ODD = {
     "sub": [ABSENT, None, "", 1, True, [], {}, {"$ne": None}, "alice@example.com", "0" * 24, "z" * 24,
             "5c0dc18d349bc9479600c17", "5C0DC18D349BC9479600C171", " 5c0dc18d349bc9479600c17",
             "5c0dc18d349bc9479600c171\n"],
-    "type": [ABSENT, None, "", "refresh", "Access", "access ", True, 1, [], {}, ["access"]],
+    "sid": [ABSENT, None, "", 1, True, [], {}, {"$ne": None}, "0" * 32, "z" * 32, "0" * 31, "0" * 33, "0" * 32 + "\n"],
+    "type": [ABSENT, None, "", "other", "Access", "Refresh", "access ", True, 1, [], {}, ["access"]],
     "jti": [ABSENT, None, 1, True, [], {}],
     "iat": [ABSENT, None, "", "0", True, [], {}, 1.5, 1e30, -1, 0, 10**40],
     "exp": [ABSENT, None, "", "9999999999", True, [], {}, 1e30, 10**40, 2**63],
@@ -106,12 +122,18 @@ def test_an_odd_claim_is_refused(client, claims, claim, value):
     assert_refused(client, signed(HEADER, changed(claims, **{claim: value})))
 
 
+def test_a_type_is_never_taken_for_the_other(client, claims):
+    other = {"access": "refresh", "refresh": "access"}[claims["type"]]
+    assert_refused(client, signed(HEADER, changed(claims, type=other)))
+
+
 @pytest.mark.parametrize("claim", ["iat", "exp"])
 def test_a_time_that_is_no_whole_number_is_refused(client, claims, claim):
     for value in (float(claims[claim]), claims[claim] + 0.5, str(claims[claim])):
         assert_refused(client, signed(HEADER, changed(claims, **{claim: value})))
 
 
+@only_access
 @pytest.mark.parametrize(
     "changes",
     [
@@ -138,7 +160,7 @@ def test_an_expired_token_says_so(client, claims):
 def test_an_expired_token_that_is_forged_is_no_more_than_forged(client, claims):
     old = changed(claims, iat=claims["iat"] - 7_200, exp=claims["exp"] - 7_200)
     assert_refused(client, signed(HEADER, old, key="x" * 40))
-    assert_refused(client, signed(HEADER, changed(old, type="refresh")))
+    assert_refused(client, signed(HEADER, changed(old, type="other")))
 
 
 def test_a_clock_may_differ_by_a_few_seconds_and_no_more(client, claims):
@@ -211,6 +233,7 @@ def test_another_key_is_refused(client, claims, key):
 
 def test_a_token_that_was_changed_afterwards_is_refused(client, alice, claims):
     header, payload, signature = alice.split(".")
+    client.shown_as = "access"
     assert_refused(client, f"{header}.{encoded({**claims, 'roles': ['admin']})}.{signature}")
     flipped = ("B" if signature[0] == "A" else "A") + signature[1:]
     assert_refused(client, f"{header}.{payload}.{flipped}")
@@ -355,6 +378,7 @@ class TestTheUser:
         assert_ok(client.post("/users", json={"email": ALICE, "password": PASSWORD}), 201)
         assert_refused(client, alice)
 
+    @only_access
     def test_the_answer_shows_the_user_and_not_the_claims(self, client, claims):
         lying = signed(HEADER, changed(claims, email="bob@example.com", roles=["admin"]))
         me = assert_ok(client.get("/users/me", headers=bearer(lying)))
@@ -367,7 +391,7 @@ class TestIssuerAndAudience:
         return {**settings, "JWT_ISSUER": "https://auth.example.com", "JWT_AUDIENCE": "app"}
 
     def test_are_written_and_required_once_they_are_set(self, client, alice, claims):
-        assert_passes(client, alice)
+        assert_ok(client.get("/users/test", headers=bearer(alice)))
         right = {"iss": "https://auth.example.com", "aud": "app"}
         assert (
             jwt.decode(alice, SECRET, algorithms=["HS256"], issuer=right["iss"], audience="app").items()
@@ -390,6 +414,7 @@ class TestTheLifetime:
     def settings(self, settings):
         return {**settings, "JWT_ACCESS_TOKEN_EXPIRES": 60}
 
+    @only_access
     def test_is_a_setting(self, client, alice, claims):
         mine = jwt.decode(alice, SECRET, algorithms=["HS256"])
         assert mine["exp"] - mine["iat"] == 60

@@ -104,7 +104,7 @@ class TestWhenTheDatabaseFails:
                 assert "127.0.0.1" not in answer.text
         lines = log.getvalue()
         errors = [json.loads(line) for line in lines.splitlines() if '"database_error"' in line]
-        assert len(errors) == 3
+        assert errors  # the first one, at least: then nobody asks for a moment
         assert all(re.fullmatch("[A-Za-z]+", error["error"]) for error in errors)  # its class and not its text
         for secret in (WRONG, "natalie", ALICE, PASSWORD, "mongodb:"):
             assert secret not in lines

@@ -109,6 +109,6 @@ def test_a_session_never_starts_for_one_who_was_disabled_while_the_password_was_
 
     user, stored = users.find_with_password(ALICE, ALICE)
     session = sessions.of(user.id)[0]
-    assert users.disable(user.id)
+    assert users.change(user.id, is_disabled=True)
     assert not sessions.start(user.id, stored, session, 20, None)
     assert database.users.find_one({})["sessions"] == []
