@@ -189,19 +189,16 @@ def test_a_taken_email_is_said_beside_it(open_page, watch):
     expect_fault(page, "Email", "An account with this e-mail exists. Sign in instead.")
 
 
-@pytest.mark.parametrize(
-    ("email", "password", "label", "sentence"),
-    [
+def test_what_does_not_fit_is_said_beside_its_field(open_page, watch):
+    watch.expect(refused(422))
+    page = open_page("/app/")
+    for email, password, label, sentence in (
         (ALICE, "short", "Password", "Use at least 8 characters."),
         (ALICE, "", "Password", "Send a password."),
         ("natalie", PASSWORD, "Email", "Send an e-mail address such as natalie@example.com."),
-    ],
-)
-def test_what_does_not_fit_is_said_beside_its_field(open_page, watch, email, password, label, sentence):
-    watch.expect(refused(422))
-    page = open_page("/app/")
-    create_account(page, email, password)
-    expect_fault(page, label, sentence)
+    ):
+        create_account(page, email, password)
+        expect_fault(page, label, sentence)
 
 
 def test_a_service_that_is_away_says_so_and_recovers(open_page, watch):
