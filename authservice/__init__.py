@@ -14,7 +14,7 @@ from authservice.auth import routes as auth
 from authservice.extensions import cors
 from authservice.security import passwords, tokens
 from authservice.users import routes as users
-from authservice.web import bodies, documentation, guards, observability, problems
+from authservice.web import bodies, documentation, guards, observability, pages, problems
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
@@ -41,6 +41,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)
+    app.register_blueprint(pages.blueprint)
     app.cli.add_command(cli.group)
 
     hops = settings["TRUSTED_PROXIES"]

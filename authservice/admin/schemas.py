@@ -38,7 +38,7 @@ class PageQuerySchema(Body):
 
 
 class UserChangeSchema(Body):
-    disabled = Flag(metadata={"description": "Disabling ends every session"})
+    disabled = Flag(metadata={"description": "Disabling ends every session", "example": False})
     roles = fields.List(
         Role(),
         metadata={"example": ["admin"]},

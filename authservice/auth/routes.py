@@ -42,7 +42,7 @@ def sign_in(body: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/refresh", methods=["POST"])
-@blueprint.arguments(RefreshSchema, required=False)
+@blueprint.arguments(RefreshSchema, required=False, example={})
 @blueprint.response(200, TokenSchema)
 @blueprint.refusals(
     *OF_BODY,
@@ -67,7 +67,7 @@ def refresh(body: dict[str, str]) -> Any:
 
 
 @blueprint.route("", methods=["DELETE"])
-@blueprint.arguments(RefreshSchema, required=False)
+@blueprint.arguments(RefreshSchema, required=False, example={})
 @blueprint.response(204)
 @blueprint.refusals(*OF_BODY, *OF_GUARD, errors.CrossSiteRefused, security=[*SECURITY, {}])
 def sign_out(body: dict[str, str]) -> Response:

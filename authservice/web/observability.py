@@ -107,6 +107,9 @@ def _finish(response: Response) -> Response:
     headers["X-Request-Id"] = context.request_id
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")  # pages have their own
+    if request.is_secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
     headers.setdefault("Cache-Control", "no-store")
     seconds = time.perf_counter() - context.started
     method = request.method if request.method in _METHODS else "other"  # a stranger's words are no labels

@@ -58,7 +58,7 @@ def test_the_routes_table_is_the_code(app):
         (method, re.sub(r"<\w+_id>", "<id>", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
-        if rule.rule not in hidden
+        if rule.rule not in hidden and not rule.endpoint.startswith("pages.")
     }
     assert written == actual
 

@@ -1,0 +1,88 @@
+"""What people open in a browser: / links the rest, /app/ is the Ionic client, /docs is Swagger UI on our own API."""
+
+import secrets
+from importlib.metadata import metadata
+from pathlib import Path
+
+import flask_swagger_ui
+from flask import Blueprint, Response, redirect, send_from_directory
+from werkzeug.wrappers import Response as BaseResponse
+
+STATIC = Path(__file__).parent.parent / "static"
+CLIENT = STATIC / "client"  # built by npm, not in the repository
+SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
+NONCE_PLACEHOLDER = "__CSP_NONCE__"  # in client/index.html
+IMMUTABLE = "public, max-age=31536000, immutable"  # for names that hold a hash of the content
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_OWN_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self'"
+# Swagger UI's style sheet holds its icons as data: URLs. Its style attributes are set by script, which needs no leave.
+_DOCS_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self' data:"
+
+blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.get("/")
+def home() -> Response:
+    return _page("home.html", _OWN_PAGE)
+
+
+@blueprint.get("/app")
+def app_without_slash() -> BaseResponse:
+    """Relative, so that it stays on the scheme and host that the browser knows, whatever proxy is in between."""
+    return redirect("app/", 308)
+
+
+@blueprint.get("/app/")
+def app() -> Response:
+    """The client, with a nonce for the style elements that Ionic makes: new for each answer, so never cached."""
+    try:
+        html = (CLIENT / "index.html").read_text()
+    except FileNotFoundError:
+        response = _page("client-missing.html", _OWN_PAGE)
+        response.status_code = 503
+        response.headers["Cache-Control"] = "no-store"
+        return response
+    nonce = secrets.token_urlsafe(16)
+    response = Response(html.replace(NONCE_PLACEHOLDER, nonce), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = f"{_POLICY}; style-src 'self' 'nonce-{nonce}'; img-src 'self'"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/app/assets/<name>")
+def app_asset(name: str) -> Response:
+    response = send_from_directory(CLIENT / "assets", name)
+    response.headers["Cache-Control"] = IMMUTABLE
+    return response
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    return _page("docs.html", _DOCS_PAGE)
+
+
+@blueprint.get("/docs/<name>")
+def swagger_ui(name: str) -> Response:
+    return send_from_directory(SWAGGER_UI, name)  # revalidated by its ETag: the name says no version
+
+
+@blueprint.get("/static/<name>")
+def static(name: str) -> Response:
+    return send_from_directory(STATIC, name)
+
+
+@blueprint.get("/readme")
+def readme() -> Response:
+    """The README of the version that runs, as it came with it; nothing here links to another host."""
+    text = metadata("authservice").get_payload()  # type: ignore[attr-defined]
+    return Response(text, mimetype="text/plain")
+
+
+def _page(name: str, policy: str) -> Response:
+    response = send_from_directory(STATIC, name)
+    response.headers["Content-Security-Policy"] = policy
+    return response

@@ -1,0 +1,177 @@
+import './ionic';
+import './style.css';
+import { showEntries } from './entries';
+import { Form } from './forms';
+import { type Change, Problem, Session, Superseded, Unreachable } from './session';
+
+// The page lives one level below the API; VITE_API_BASE names a service that is elsewhere.
+const base = import.meta.env.VITE_API_BASE ?? new URL('..', location.href).href.slice(0, -1);
+const session = new Session(base);
+
+const find = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
+const mode = find<HTMLIonSegmentElement>('mode');
+const isCreating = (): boolean => mode.value === 'create';
+
+const NEWS: Record<Change, string> = {
+  'signed-in': 'Signed in.',
+  'signed-out': 'Logged out.',
+  'signed-in-elsewhere': 'Signed in in another tab.',
+  'signed-out-elsewhere': 'Logged out in another tab.',
+  ended: 'Your session has ended. Sign in again.',
+};
+
+function say(message: string, problem = ''): void {
+  find('status').textContent = message;
+  find('problem').textContent = problem;
+  if (message || problem) find('status').scrollIntoView({ block: 'nearest' }); // what was pressed may be far below
+}
+
+function showMode(): void {
+  find('submit').textContent = isCreating() ? 'Create account' : 'Sign in';
+  const password = credentials.element.querySelector<HTMLIonInputElement>('ion-input[name=password]');
+  if (password) password.autocomplete = isCreating() ? 'new-password' : 'current-password';
+}
+
+type View = 'waiting' | 'signed-out' | 'signed-in';
+
+function show(view: View): void {
+  for (const id of ['waiting', 'signed-out', 'signed-in']) find(id).hidden = id !== view;
+  const email = session.user?.email ?? '';
+  find('email').textContent = email;
+  for (const account of document.querySelectorAll<HTMLInputElement>('input.account')) account.value = email;
+  if (view === 'signed-in') void refreshEntries();
+  else showEntries(find('sessions'), [], () => undefined);
+}
+
+/** One thing that the user asked for: its outcome is said, beside the field where it is about one. */
+async function attempt(action: () => Promise<string | undefined>, form?: Form): Promise<void> {
+  say('');
+  try {
+    const message = await action();
+    if (message !== undefined) say(message);
+  } catch (error) {
+    if (error instanceof Superseded) return; // the change that ended it has been said
+    say('', form ? await form.show(error) : sentence(error));
+  }
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function fold(): void {
+  for (const details of document.querySelectorAll('details')) details.open = false;
+}
+
+async function refreshEntries(): Promise<void> {
+  try {
+    const entries = await session.sessions();
+    showEntries(find('sessions'), entries, (id) => void attempt(() => endEntry(id)));
+    find('end-others').hidden = entries.every((entry) => entry.current);
+  } catch (error) {
+    if (!(error instanceof Superseded)) say('', sentence(error));
+  }
+}
+
+async function endEntry(id: string): Promise<string> {
+  try {
+    await session.endSession(id);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 404) throw error; // 404: it had ended before
+  }
+  await refreshEntries();
+  find('who').focus(); // the button that was pressed is gone
+  return 'That session is signed out.';
+}
+
+const credentials = new Form(find('credentials'), () =>
+  attempt(async () => {
+    const [email, password] = [credentials.value('email'), credentials.value('password')];
+    if (isCreating()) {
+      await session.createAccount(email, password);
+      mode.value = 'sign-in';
+      showMode();
+      return 'Account created. Sign in to go on.';
+    }
+    await session.signIn(email, password);
+    return undefined;
+  }, credentials),
+);
+
+const changePassword = new Form(find('change-password'), () =>
+  attempt(async () => {
+    await session.changePassword(changePassword.value('currentPassword'), changePassword.value('newPassword'));
+    changePassword.clear('currentPassword', 'newPassword');
+    fold();
+    await refreshEntries();
+    find('who').focus();
+    return 'Password changed.';
+  }, changePassword),
+);
+
+const deleteAccount = new Form(find('delete-account'), () =>
+  attempt(async () => {
+    await session.deleteAccount(deleteAccount.value('currentPassword'));
+    return 'Your account is deleted.';
+  }, deleteAccount),
+);
+
+mode.addEventListener('ionChange', () => {
+  say('');
+  showMode();
+});
+find('test').addEventListener('click', () =>
+  attempt(async () => (await session.call<{ message: string }>('GET', '/users/test')).message),
+);
+find('log-out').addEventListener('click', () =>
+  attempt(async () => {
+    try {
+      await session.signOut();
+    } catch (error) {
+      if (!(error instanceof Unreachable || error instanceof Problem)) throw error;
+      return 'Logged out here. The service could not be told; it will be when you next open this page.';
+    }
+    return undefined;
+  }),
+);
+find('end-others').addEventListener('click', () =>
+  attempt(async () => {
+    await session.endOtherSessions();
+    await refreshEntries();
+    find('who').focus();
+    return 'Every other session is signed out.';
+  }),
+);
+
+session.addEventListener('change', (event) => {
+  const change = (event as CustomEvent<Change>).detail;
+  credentials.clear('password');
+  changePassword.clear('currentPassword', 'newPassword');
+  deleteAccount.clear('currentPassword');
+  fold();
+  show(session.user ? 'signed-in' : 'signed-out');
+  say(NEWS[change]);
+  if (change === 'signed-in') find('who').focus();
+  if (change === 'signed-out') void credentials.element.querySelector('ion-input')?.setFocus();
+});
+
+async function start(): Promise<void> {
+  await attempt(async () => {
+    try {
+      const isBack = await session.resume();
+      show(isBack ? 'signed-in' : 'signed-out');
+      return isBack ? 'Welcome back.' : undefined;
+    } catch (error) {
+      if (error instanceof Superseded) show(session.user ? 'signed-in' : 'signed-out');
+      else show('waiting');
+      throw error;
+    }
+  });
+}
+
+find('again').addEventListener('click', () => void start());
+addEventListener('online', () => {
+  if (!find('waiting').hidden) void start();
+});
+showMode();
+void start();

@@ -1,0 +1,122 @@
+"""A real Chromium against a real service: gunicorn with two workers on the real database."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.conftest import SECRET
+from tests.service import Service, free_port
+
+DATABASE = "test_browser"  # on the server of this run alone
+AWAY = r"Failed to load resource: net::ERR_"
+
+
+def refused(status: int) -> str:
+    """What Chromium itself says on the console of an answer that a test has caused."""
+    return rf"Failed to load resource: the server responded with a status of {status} "
+
+
+class Watch:
+    """What no page may do: complain on the console, break the policy, fetch from elsewhere."""
+
+    def __init__(self) -> None:
+        self._seen: list[str] = []
+        self._expected: list[str] = []
+
+    def expect(self, *patterns: str) -> None:
+        self._expected += patterns
+
+    def seen(self) -> list[str]:
+        return list(self._seen)
+
+    def complaints(self) -> list[str]:
+        return [one for one in self._seen if not any(re.match(pattern, one) for pattern in self._expected)]
+
+    def add_context(self, context: Any, origin: str) -> None:
+        # a violation is an event of the document, also where Chromium keeps it from the console
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation',"
+            " (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
+        )
+        context.on("console", self._on_console)
+        context.on("weberror", lambda error: self._seen.append(f"uncaught {error.error}"))
+        context.on(
+            "request",
+            lambda request: None if request.url.startswith(origin) else self._seen.append(f"to {request.url}"),
+        )
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self._seen.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    from tests.browser.needs import CHROMIUM_FLAGS, built_client, chromium
+
+    built_client()
+    return {**browser_type_launch_args, "executable_path": chromium(), "args": CHROMIUM_FLAGS}
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Collects what the pages of a test do wrong; whatever the test did not expect fails it."""
+    watch = Watch()
+    yield watch
+    assert watch.complaints() == []
+
+
+@pytest.fixture(scope="session")
+def app_origin() -> str:
+    """The origin of a front-end that is not ours, which the service has on its list."""
+    return f"http://localhost:{free_port()}"
+
+
+@pytest.fixture(scope="session")
+def shared_service(
+    database_server: str,
+    database_client: MongoClient[dict[str, Any]],
+    app_origin: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    service = Service(
+        tmp_path_factory.mktemp("browser") / "service.log",
+        {
+            "FLASK_MONGO_URI": f"mongodb://{database_server}/{DATABASE}?directConnection=true&retryWrites=false",
+            "FLASK_JWT_SECRET_KEY": SECRET,
+            "FLASK_BCRYPT_LOG_ROUNDS": "4",
+            "FLASK_BCRYPT_QUEUE": "100",
+            "FLASK_CORS_ORIGINS": app_origin,
+            "WEB_CONCURRENCY": "2",
+        },
+    )
+    service.wait_until_ready()
+    yield service
+    service.stop()
+    database_client.drop_database(DATABASE)
+
+
+@pytest.fixture
+def service(shared_service: Service, database_client: MongoClient[dict[str, Any]]) -> Service:
+    """Two workers that all browser tests share, with no user at the start of each."""
+    database_client[DATABASE].users.delete_many({})
+    return shared_service
+
+
+@pytest.fixture
+def open_page(service: Service, watch: Watch, new_context: Any) -> Callable[..., Any]:
+    """Open a page of the service: in ``context``, as another tab of that browser, or else in a browser of its own."""
+
+    def open_page(path: str, context: Any = None, **options: Any) -> Any:
+        if context is None:
+            context = new_context(**options)
+            context.set_default_timeout(10_000)
+            watch.add_context(context, service.url)
+        page = context.new_page()
+        page.goto(service.url + path)
+        return page
+
+    return open_page

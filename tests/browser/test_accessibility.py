@@ -1,0 +1,89 @@
+"""No page and no state of a page has a fault that axe knows, in light and in dark; Swagger UI's page is not ours."""
+
+import pytest
+
+from tests.browser.app import (
+    create_account,
+    enter,
+    expect,
+    expect_fault,
+    expect_problem,
+    expect_signed_in,
+    expect_signed_out,
+    expect_status,
+    sign_in,
+)
+from tests.browser.conftest import AWAY, refused
+from tests.conftest import ALICE, CHARLIE
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request):
+    return request.param
+
+
+@pytest.fixture
+def check():
+    from axe_playwright_python.sync_playwright import Axe
+
+    def check(page, state):
+        # axe measures contrast on what is painted, and Ionic fades
+        page.evaluate(
+            """() => Promise.race([
+                Promise.allSettled(document.getAnimations().map((one) => one.finished)),
+                new Promise((over) => setTimeout(over, 1000)),
+            ]).then(() => null)"""
+        )
+        violations = Axe().run(page).response["violations"]
+        found = [(one["id"], node["target"], node["failureSummary"]) for one in violations for node in one["nodes"]]
+        assert found == [], state
+
+    return check
+
+
+def test_the_home_page_is_accessible(open_page, check, scheme):
+    check(open_page("/", color_scheme=scheme), "home")
+
+
+def test_the_client_is_accessible_to_somebody_who_signs_up(open_page, check, scheme, watch):
+    watch.expect(refused(401), refused(409), refused(422))
+    page = open_page("/app/", color_scheme=scheme)
+    expect_signed_out(page)
+    check(page, "sign in")
+    sign_in(page, CHARLIE)
+    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    check(page, "wrong password")
+    create_account(page, ALICE, "short")
+    expect_fault(page, "Password", "Use at least 8 characters.")
+    check(page, "short password")
+    create_account(page)
+    expect_status(page, "Account created. Sign in to go on.")
+    check(page, "account created")
+    create_account(page)
+    expect_fault(page, "Email", "An account with this e-mail exists. Sign in instead.")
+    check(page, "taken e-mail")
+
+
+def test_the_client_is_accessible_to_somebody_who_is_signed_in(open_page, check, scheme, watch):
+    watch.expect(AWAY, refused(403), refused(422))
+    page = open_page("/app/", color_scheme=scheme)
+    enter(page)
+    other = open_page("/app/", color_scheme=scheme)
+    sign_in(other)
+    expect_signed_in(other)
+    page.reload()
+    expect(page.locator("#sessions li")).to_have_count(2)
+    check(page, "two sessions")
+    page.locator("summary", has_text="Change password").click()
+    page.locator("summary", has_text="Delete account").click()
+    check(page, "forms open")
+    page.get_by_role("button", name="Change password").click()
+    expect_fault(page, "Current password", "Send a password.")
+    page.get_by_label("Your password").fill("not the password")
+    page.get_by_role("button", name="Delete my account").click()
+    expect(page.get_by_label("Your password")).to_have_attribute("aria-invalid", "true")
+    check(page, "forms refused")
+    page.route("**/auth/refresh", lambda route: route.abort("connectionrefused"), times=1)
+    page.reload()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    check(page, "service away")

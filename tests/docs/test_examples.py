@@ -1,0 +1,79 @@
+"""What /docs prefills works when it is sent: every operation has a summary and an example that succeeds."""
+
+import pytest
+
+from tests.conftest import BOB, PASSWORD, bearer
+
+NATALIE = "natalie@example.com"  # whose account the examples are about
+SENT_BY_BROWSER = {"X-Requested-With": "swagger-ui"}  # as static/docs.js does
+
+
+@pytest.fixture
+def description(client):
+    return client.get("/openapi.json").get_json()
+
+
+def operations(description):
+    return [
+        (path, method, item.get("parameters", []) + operation.get("parameters", []), operation)
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    ]
+
+
+def example_body(description, operation):
+    """As Swagger UI fills it in: the example of the body, or those of its fields."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    if "example" in content:
+        return content["example"]
+    schema = content["schema"]
+    if "$ref" in schema:
+        schema = description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return {name: field.get("example", field.get("default")) for name, field in schema["properties"].items()}
+
+
+def test_every_operation_has_a_summary(description):
+    assert [(path, method) for path, method, _, operation in operations(description) if not operation["summary"]] == []
+
+
+def test_every_example_works(client, database, description):
+    failed = []
+    for path, method, parameters, operation in operations(description):
+        database.users.delete_many({})
+        client.delete_cookie("__Host-refresh")
+        headers, ids = ({}, {}) if (path, method) == ("/users", "post") else natalie_and_bob(client, database)
+        answer = client.open(
+            path.format(**ids),
+            method=method.upper(),
+            query_string={
+                one["name"]: one["schema"]["example"]
+                for one in parameters
+                if one["in"] == "query" and "example" in one["schema"]
+            },
+            json=example_body(description, operation),
+            headers={**headers, **SENT_BY_BROWSER},
+            base_url="https://localhost",
+        )
+        if answer.status_code not in (200, 201, 204):
+            failed.append((method, path, answer.status_code, answer.text))
+    assert failed == []
+
+
+def natalie_and_bob(client, database):
+    """Natalie is an admin with two sessions, one of them in the cookie; Bob is there. Her token and the ids."""
+    ids = {}
+    for email in (NATALIE, BOB):
+        created = client.post("/users", json={"email": email, "password": PASSWORD})
+        assert created.status_code == 201
+        ids[email] = created.get_json()["id"]
+    database.users.update_many({}, {"$set": {"roles": ["admin"]}})  # two, for the last admin cannot be demoted
+    credentials = {"email": NATALIE, "password": PASSWORD}
+    token = client.post("/auth", json=credentials).get_json()["token"]
+    second = client.post("/auth", json={**credentials, "cookie": True}, base_url="https://localhost")
+    assert second.status_code == 200
+    sessions = client.get("/auth/sessions", headers=bearer(token)).get_json()["sessions"]
+    (other,) = [session["id"] for session in sessions if not session["current"]]
+    return bearer(token), {"user_id": ids[BOB], "session_id": other}
