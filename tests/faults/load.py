@@ -133,6 +133,7 @@ class Load:
         try:
             self.stop()
         finally:
+            asyncio.run_coroutine_threadsafe(_cancel_the_others(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -253,6 +254,14 @@ class Load:
             await asyncio.gather(*(one() for _ in range(clients)))
 
         self.run(whole())
+
+
+async def _cancel_the_others() -> None:
+    """A test that failed may have left some asking."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def percentile(values: list[float], percent: float) -> float:
