@@ -6,9 +6,11 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
-from flask import Flask
+import pymongo
+from flask import Flask, g, has_request_context
 from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
@@ -94,11 +96,13 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def ask(*args: P.args, **kwargs: P.kwargs) -> T:
+        patience = _rest_of_patience()
         _breaker.require_hope()
         started = time.perf_counter()
         answered = True
         try:
-            return function(*args, **kwargs)
+            with patience:
+                return function(*args, **kwargs)
         except PyMongoError as error:
             answered = not (error.timeout or isinstance(error, ConnectionFailure))
             # Its class and code alone: the text may hold an e-mail or the URI's password.
@@ -111,8 +115,27 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
             taken = time.perf_counter() - started
             _breaker.record(answered=answered, seconds=taken)
             seconds.observe(taken)
+            if has_request_context():
+                g.database_seconds = g.get("database_seconds", 0.0) + taken
 
     return ask
+
+
+def _rest_of_patience() -> AbstractContextManager[None]:
+    """MONGO_TIMEOUT_MS is for all operations of a request together: three that only just end make no answer in time.
+
+    What a password takes between them does not count, and the first operation has the client's own time-out. The
+    command line asks for page after page: it has no such limit.
+    Raises DatabaseUnavailable when nothing is left.
+    """
+    spent: float = g.get("database_seconds", 0.0) if has_request_context() else 0.0
+    assert mongo.cx is not None
+    if not spent or not mongo.cx.options.timeout:
+        return nullcontext()
+    left = mongo.cx.options.timeout - spent
+    if left <= 0:
+        raise DatabaseUnavailable
+    return pymongo.timeout(left)
 
 
 @asks_database

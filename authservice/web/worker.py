@@ -2,7 +2,10 @@
 
 import json
 import logging
+import selectors
+import time
 import uuid
+from functools import partial
 from typing import Any
 
 from gunicorn import util
@@ -14,7 +17,7 @@ from gunicorn.http.errors import (
     LimitRequestLine,
     ParseException,
 )
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from authservice import errors
 from authservice.errors import Refusal
@@ -24,7 +27,46 @@ log = logging.getLogger(__name__)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threads, with refusals of ours."""
+    """gunicorn's threads, with refusals of ours, patience that costs no thread, and an end that resets nobody."""
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection, which gets a thread with its first byte.
+
+        gunicorn gives it one at once, for up to five seconds: four connections that a browser opens ahead of need
+        would hold a whole worker.
+        """
+        try:
+            client, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has gone
+            return
+        connection = TConn(self.cfg, client, address, listener.getsockname())
+        self.nr_conns += 1
+        linger = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
+        connection.timeout = time.monotonic() + linger
+        self.pending_conns.append(connection)
+        self.poller.register(client, selectors.EVENT_READ, partial(self.on_pending_socket_readable, connection))
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Once the worker ends: take what has connected already and then let go of the listeners.
+
+        gunicorn keeps them open until its last request is answered. Behind a master that has closed its own, the
+        kernel would go on to accept for nobody, and reset those clients in the end.
+        """
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            waiting = -1
+            while waiting < self.nr_conns:
+                waiting = self.nr_conns
+                self.accept(listener)
+            listener.close()
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Those that have not said a word yet end with those that have nothing more to say."""
+        super()._cap_keepalive(deadline)
+        for connection in self.pending_conns:
+            connection.timeout = min(connection.timeout, deadline)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         refusal, request_id = _refusal_for(exc), uuid.uuid4().hex

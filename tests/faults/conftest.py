@@ -1,0 +1,16 @@
+"""What the fault tests share. Each starts its own service and, where it breaks it, its own database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.database import Database
+
+
+@pytest.fixture
+def mortal_database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "mortal")
+    database.start()
+    yield database
+    database.stop()

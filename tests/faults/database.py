@@ -1,0 +1,76 @@
+"""A MongoDB-wire server that tests kill, freeze and bring back, by its own pid."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from tests.service import free_port
+
+START_SECONDS = 30
+
+
+class Database:
+    """The server as authservice/embedded.py starts it, always on the same port and directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def uri(self, port: int | None = None) -> str:
+        """With the driver's retries on, as in production; ``port`` is that of a proxy in front."""
+        return f"mongodb://127.0.0.1:{port or self.port}/authexample?directConnection=true"
+
+    def start(self) -> None:
+        """Return once it answers."""
+        give_up = time.monotonic() + START_SECONDS
+        while True:
+            if self._process is None or self._process.poll() is not None:  # the port may be held for a moment
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(self.port),
+                     "--storage-path", str(self._directory), "--sync-on-commit", "--log-level", "WARNING"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )  # fmt: skip
+            if self._answers():
+                return
+            assert time.monotonic() < give_up, "the database does not start"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.thaw()
+            self.kill()
+
+    def emails(self) -> list[str]:
+        """Of every document, in no order: what lies there, past the service."""
+        with MongoClient(self.uri()) as client:
+            return [document["email"] for document in client.authexample.users.find({}, {"email": 1})]
+
+    def _answers(self) -> bool:
+        try:
+            with MongoClient(self.uri(), timeoutMS=500) as client:
+                client.admin.command("ping")
+                return True
+        except PyMongoError:
+            return False

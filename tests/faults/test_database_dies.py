@@ -1,0 +1,102 @@
+"""A database that is killed or hangs: no acknowledged account is lost, the answer is 503 in time, and it heals."""
+
+import itertools
+import time
+
+import pytest
+import requests
+
+from tests.faults.load import Load, percentile
+from tests.server.processes import sign_up
+
+pytestmark = pytest.mark.faults
+AWAY_SECONDS = 2.5
+HEAL_SECONDS = 2
+
+
+def assert_503_in_time(answers):
+    """Whatever was refused was refused as the contract says, and soon."""
+    for answer in answers:
+        if answer.status == 503:
+            assert answer.code == "database_unavailable"
+            assert answer.headers["retry-after"] == "2"
+            assert answer.seconds < AWAY_SECONDS
+
+
+def wait_until_passed(service, token):
+    """How long until the guard, which asks the database, lets pass again."""
+    started = time.monotonic()
+    while (
+        requests.get(f"{service.url}/users/test", headers={"Authorization": f"Bearer {token}"}, timeout=10).ok is False
+    ):
+        assert time.monotonic() - started < 30
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def test_kill_9_of_the_database_twenty_times_loses_no_acknowledged_account(serve, mortal_database):
+    service = serve(FLASK_MONGO_URI=mortal_database.uri(), FLASK_MAX_SESSIONS="100")
+    token = sign_up(service, "alice@example.com")
+    with Load(service.url) as load:
+        load.start(load.sign_up, 6, pause_seconds=0.01)
+        load.start(load.sign_out, 1, pause_seconds=0.05)
+        for number in range(20):
+            time.sleep(0.1 + number * 0.02)
+            mortal_database.kill()
+            time.sleep(0.3)
+            away = requests.get(f"{service.url}/readyz", timeout=10)
+            assert (away.status_code, away.elapsed.total_seconds() < AWAY_SECONDS) == (503, True)
+            mortal_database.start()
+            assert wait_until_passed(service, token) < HEAL_SECONDS
+        load.stop()
+
+        assert load.failures == []
+        sign_ups = load.of("sign_up")
+        assert load.statuses("sign_up") == {201, 503}  # each e-mail was tried once: a 409 would be a false one
+        assert_503_in_time(sign_ups)
+        assert max(answer.seconds for answer in sign_ups) < AWAY_SECONDS + 1
+        assert len(load.accounts) > 20
+        assert len(load.ended) > 5
+        emails = mortal_database.emails()
+        assert len(emails) == len(set(emails))
+        assert set(load.accounts) <= set(emails) <= load.attempted | {"alice@example.com"}
+        load.read_back()
+
+
+def test_a_database_that_hangs_is_answered_503_while_healthz_stays_quick(serve, mortal_database):
+    service = serve(FLASK_MONGO_URI=mortal_database.uri())
+    token = sign_up(service, "alice@example.com")
+    with Load(service.url) as load:
+        load.start(load.sign_up, 2)
+        time.sleep(1)
+        load.stop()
+        known = len(load.answers)
+
+        mortal_database.freeze()
+        time.sleep(0.1)
+        load.start(load.pass_guard(token), 8, pause_seconds=0.1)
+        load.start(load.sign_up, 4, pause_seconds=0.1)
+        load.start(load.get("healthz", "/healthz"), 2, pause_seconds=0.02)
+        time.sleep(15)
+        load.stop()
+        away = load.answers[known:]
+        mortal_database.thaw()
+        assert wait_until_passed(service, token) < HEAL_SECONDS
+
+        assert load.failures == []
+        asked = [answer for kind, answer in away if kind != "healthz"]
+        assert {answer.status for answer in asked} == {503}
+        assert len(asked) > 300
+        assert_503_in_time(asked)
+        lives = [answer for kind, answer in away if kind == "healthz"]
+        assert {answer.status for answer in lives} == {200}
+        assert len(lives) > 200
+        assert percentile([answer.seconds for answer in lives], 99) < 0.2
+        load.read_back()
+
+        # A sign-up that was refused may have been written once the database woke; nobody was told so.
+        emails = mortal_database.emails()
+        assert len(emails) == len(set(emails))
+        for email in itertools.islice(load.attempted - set(emails), 3):
+            body = {"email": email, "password": "correct horse battery"}
+            assert requests.post(f"{service.url}/users", json=body, timeout=10).status_code == 201

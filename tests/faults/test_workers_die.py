@@ -1,0 +1,64 @@
+"""Workers that are killed or reloaded under load: what was acknowledged stays, and nobody else notices."""
+
+import os
+import signal
+import time
+
+import pytest
+import requests
+
+from tests.faults.load import Load
+from tests.server.processes import sign_up, wait_until
+
+pytestmark = pytest.mark.faults
+ROOMY = {"FLASK_MAX_SESSIONS": "100"}
+
+
+def test_kill_9_of_a_worker_ten_times_costs_its_own_requests_alone(serve):
+    service = serve(**ROOMY)
+    token = sign_up(service, "alice@example.com")
+    with Load(service.url) as load:
+        load.start(load.sign_up, 4)
+        load.start(load.pass_guard(token), 4)
+        for _ in range(10):
+            time.sleep(0.5)
+            wait_until(lambda: len(service.workers()) == 2)
+            known, victim = len(load.failures), service.workers()[0]
+            killed = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+            time.sleep(0.3)
+            assert requests.get(f"{service.url}/users/me", headers={"Authorization": f"Bearer {token}"}, timeout=2).ok
+            assert time.monotonic() - killed < 2
+            wait_until(lambda victim=victim: len(set(service.workers()) - {victim}) == 2)
+            lost = load.failures[known:]
+            assert len(lost) <= 8, lost  # a client at most one: what it was asking just then
+            assert all(moment - killed < 2 for moment, _ in lost)
+        load.stop()
+        assert load.statuses("guarded") == {200}
+        assert load.statuses("sign_up") == {201}
+        assert len(load.accounts) > 20
+        load.read_back()
+
+
+def test_hup_twenty_times_then_term_fails_no_request(serve):
+    service = serve(**ROOMY)
+    token = sign_up(service, "alice@example.com")
+    with Load(service.url) as load:
+        load.start(load.pass_guard(token), 4)
+        load.start(load.sign_up, 2)
+        for _ in range(20):
+            before = service.workers()
+            service.signal(signal.SIGHUP)
+            wait_until(lambda before=before: len(set(service.workers()) - set(before)) >= 2)
+        assert load.failures == []
+        assert len(load.of("guarded")) > 200
+        load.read_back()
+
+        service.signal(signal.SIGTERM)
+        wait_until(lambda: service.process.poll() is not None, 40)
+        load.stop()
+        # Nobody listens any more: that is no request. Every one that was sent has its answer.
+        assert {what for _, what in load.failures} <= {"refused"}
+        assert load.statuses("guarded") == {200}
+        assert load.statuses("sign_up") == {201}
+        assert service.process.returncode == 0
