@@ -140,7 +140,7 @@ ODD_VALUES = [
     ["admin", 1, None],
     {},
     {"$date": 1},
-    ObjectId(),
+    ObjectId("5c0dc18d349bc9479600c171"),
     datetime(1, 1, 1, tzinfo=UTC),
     datetime(9999, 12, 31, tzinfo=UTC),
     Decimal128("NaN"),

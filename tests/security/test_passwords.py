@@ -198,7 +198,7 @@ BROKEN = [
     "$2b$\u0660\u0664$" + "." * 53,
     "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",
     b"$2b$04$" + b"." * 53,
-    bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)),
+    bcrypt.hashpw(PASSWORD.encode(), b"$2b$04$" + b"." * 22),
     4,
     1.5,
     True,
@@ -207,7 +207,7 @@ BROKEN = [
     ["$2b$04$" + "." * 53],
     {},
     {"$ne": None},
-    ObjectId(),
+    ObjectId("5c0dc18d349bc9479600c171"),
 ]
 
 
