@@ -33,7 +33,7 @@ if ":" in os.environ.get("FLASK_METRICS", ""):
     bind.append(os.environ["FLASK_METRICS"])
 workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
 worker_class = "authservice.web.worker.Worker"
-threads = 4
+threads = 8
 keepalive = 30
 max_requests = 0
 # A header of a client must never move a route or change the scheme; FLASK_TRUSTED_PROXIES says whom to believe.

@@ -36,6 +36,7 @@ def sign_in(email: str, password: str, ip: str, user_agent: str) -> SignedIn:
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
+    passwords.gate.require_place()  # in a storm most are refused: that must cost as little as can be
     typed, normal = email.strip(), emails.normal_form(email)
     for _ in range(_TRIES):
         found = users.find_with_password(typed, normal)

@@ -51,11 +51,19 @@ class HashingGate:
         # The threads start with the first password: nothing is lost when the process forks before that.
         self._threads = ThreadPoolExecutor(concurrency, "hashing", initializer=_give_way)
 
-    def run(self, hashing: Callable[[], T]) -> T:
-        """Raises HashingBusy when nobody else may wait."""
+    def require_place(self) -> None:
+        """Look before any other work is done for nothing; ``run`` has the last word. Raises HashingBusy."""
+        self._enter()
+        self._places.release()
+
+    def _enter(self) -> None:
         if not self._places.acquire(blocking=False):
             metrics.hashing_refused.inc()
             raise HashingBusy
+
+    def run(self, hashing: Callable[[], T]) -> T:
+        """Raises HashingBusy when nobody else may wait."""
+        self._enter()
         metrics.hashing_depth.inc()
         try:
             return self._threads.submit(hashing).result()
@@ -131,4 +139,7 @@ def _spend(password: str, lowest_cost: int, highest_cost: int) -> None:
 def _give_way() -> None:
     """Hashing yields the core to the threads that answer. Linux alone has a priority per thread."""
     if hasattr(threading, "get_native_id") and os.uname().sysname == "Linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
+        thread = threading.get_native_id()
+        # Beside what the service itself was started with: to come back from a higher niceness nobody is allowed.
+        niceness = min(os.getpriority(os.PRIO_PROCESS, thread) + HASHING_NICENESS, 19)
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)

@@ -61,30 +61,40 @@ class _Breaker:
 
     Else each would hold a thread for MONGO_TIMEOUT_MS, and what needs no database would wait behind them. After a
     failure that took long one caller at a time asks, after a pause; the rest are refused at once until one succeeds.
+    Those who come together with the one that asks wait a moment for what it finds: else a worker that nobody asked
+    while the database came back would refuse them for nothing.
     """
 
     _LONG_SECONDS = 0.5
     _PAUSE_SECONDS = 0.25
+    _MOMENT_SECONDS = 0.1
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._verdict = threading.Condition()
         self._retry_at: float | None = None  # None while the database answers
+        self._asked_at = 0.0
 
     def require_hope(self) -> None:
         """Raises DatabaseUnavailable."""
         if self._retry_at is None:
             return
-        with self._lock:
+        with self._verdict:
+            moment = time.monotonic()
+            if self._retry_at is not None and moment >= self._retry_at:
+                self._retry_at, self._asked_at = math.inf, moment  # this caller tries for all
+                return
+            if self._retry_at == math.inf:
+                rest_of_moment = self._asked_at + self._MOMENT_SECONDS - moment
+                self._verdict.wait_for(lambda: self._retry_at != math.inf, rest_of_moment)
             if self._retry_at is not None:
-                if time.monotonic() < self._retry_at:
-                    raise DatabaseUnavailable
-                self._retry_at = math.inf  # this caller tries for all
+                raise DatabaseUnavailable
 
     def record(self, *, answered: bool, seconds: float) -> None:
         if self._retry_at is None and (answered or seconds < self._LONG_SECONDS):
             return
-        with self._lock:
+        with self._verdict:
             self._retry_at = None if answered else time.monotonic() + self._PAUSE_SECONDS
+            self._verdict.notify_all()
 
 
 _breaker = _Breaker()

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from authservice.security.passwords import HASHING_NICENESS
-from tests.conftest import ALICE, PASSWORD
+from tests.conftest import ALICE, BOB, PASSWORD
 from tests.faults.load import Client, Load, percentile
 from tests.server.processes import sign_up
 
@@ -40,7 +40,7 @@ def bcrypt_limit():
 def test_200_clients_who_sign_in_for_30_s_disturb_nobody(serve):
     # The gate as it stands by default; the suite's own services have a wide one.
     service = serve(WORKERS, FLASK_BCRYPT_LOG_ROUNDS=str(LOG_ROUNDS), FLASK_BCRYPT_QUEUE="", FLASK_MAX_SESSIONS="100")
-    token = sign_up(service, ALICE)
+    token, _ = sign_up(service, BOB), sign_up(service, ALICE)
     before = bcrypt_limit()
 
     async def sign_in(client: Client, number: int) -> None:
@@ -55,6 +55,7 @@ def test_200_clients_who_sign_in_for_30_s_disturb_nobody(serve):
         time.sleep(SECONDS)
         ended = time.monotonic()
         load.stop()
+        lag = load.lag_seconds(since=started)
         limit = (before + bcrypt_limit()) / 2
 
         assert load.failures == []  # none timed out, none was cut off
@@ -64,14 +65,16 @@ def test_200_clients_who_sign_in_for_30_s_disturb_nobody(serve):
             kind: percentile([answer.seconds for answer in load.of(kind)], 99)
             for kind in ("guarded", "healthz", "sign_in")
         }
-        report = f"{rate:.1f} sign-ins/s of {limit:.1f} ({rate / limit:.2f}), {dict(signed_in)}, p99 {p99}"
+        report = (
+            f"{rate:.1f} sign-ins/s of {limit:.1f} ({rate / limit:.2f}), {dict(signed_in)}, p99 {p99}, lag {lag:.3f}"
+        )
         print(report)
         assert set(signed_in) == {200, 503}, report
         assert {answer.code for answer in load.of("sign_in")} == {None, "hashing_busy"}
         assert load.statuses("guarded") == load.statuses("healthz") == {200}
         assert len(load.of("guarded")) > 1_000
-        assert p99["guarded"] < 0.1, report
-        assert p99["healthz"] < 0.1, report
+        assert p99["guarded"] < 0.1 + lag, report
+        assert p99["healthz"] < 0.1 + lag, report
         assert rate >= 0.85 * limit, report
         refused = [answer.seconds for answer in load.of("sign_in") if answer.status == 503]
         assert percentile(refused, 50) < 0.05, report
