@@ -57,7 +57,13 @@ def mongo_uri(database_server: str, database: Database[dict[str, Any]]) -> str:
 @pytest.fixture
 def settings(mongo_uri: str) -> dict[str, Any]:
     """What ``create_app`` gets; a test may change it before it asks for ``app``."""
-    return {"MONGO_URI": mongo_uri, "JWT_SECRET_KEY": SECRET, "BCRYPT_LOG_ROUNDS": 4, "BCRYPT_QUEUE": 100}
+    return {
+        "MONGO_URI": mongo_uri,
+        "MONGO_TIMEOUT_MS": 30_000,  # a slow machine is no failure of the database
+        "JWT_SECRET_KEY": SECRET,
+        "BCRYPT_LOG_ROUNDS": 4,
+        "BCRYPT_QUEUE": 100,
+    }
 
 
 @pytest.fixture

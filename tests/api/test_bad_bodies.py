@@ -515,7 +515,7 @@ def fresh_admin(client, database):
 def ask_at_random(operation, mode, headers):
     answers = []
 
-    @fuzz(40)
+    @fuzz(25)
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case):
         answers.append(case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance]))
