@@ -1,6 +1,9 @@
 """What all tests share: one real database server, a database of its own for each test, an app on it."""
 
+import io
+import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +17,7 @@ from pymongo.database import Database
 
 from authservice import create_app, embedded
 from authservice.extensions import mongo
+from authservice.web.observability import JSONFormatter
 from tests.service import Service
 
 SECRET = "tests-sign-with-this-secret-and-nothing-else-does"
@@ -25,6 +29,22 @@ CHARLIE = "charlie@example.com"  # has no account
 
 for variable in [name for name in os.environ if name.startswith("FLASK_")]:
     del os.environ[variable]  # whatever the developer's shell has set, tests say what they need
+
+
+# No line of any log of this run may hold one: our secret, the password of the tests, a bcrypt hash, a JWT.
+SECRETS = re.compile(rf"{re.escape(SECRET)}|{re.escape(PASSWORD)}|\$2[aby]\$\d\d\$|eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_log_line_holds_a_secret() -> Iterator[None]:
+    """Over the whole run: every record of every test, in the form in which the service writes it."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JSONFormatter())
+    logging.getLogger("authservice").addHandler(handler)
+    yield
+    logging.getLogger("authservice").removeHandler(handler)
+    assert [line for line in written.getvalue().splitlines() if SECRETS.search(line)] == []
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +131,7 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     yield start
     for service in running:
         service.stop()
+    assert [line for service in running for line in service.output().splitlines() if SECRETS.search(line)] == []
 
 
 def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> dict[str, Any]:

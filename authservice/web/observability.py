@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import re
-import sys
 import time
 import traceback
 from datetime import UTC, datetime
@@ -51,13 +50,14 @@ class JSONFormatter(logging.Formatter):
         return _encode(line)
 
 
+_to_stderr = logging.StreamHandler()
+_to_stderr.setFormatter(JSONFormatter())
+
+
 def init_app(app: Flask) -> None:
-    if not log.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(JSONFormatter())
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-        log.propagate = False
+    log.addHandler(_to_stderr)  # a second time it does nothing
+    log.setLevel(logging.INFO)
+    log.propagate = False
     app.before_request(_begin)
     app.after_request(_finish)
 
