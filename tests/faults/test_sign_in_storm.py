@@ -1,5 +1,7 @@
 """Two hundred clients who sign in at once: the others notice nothing, and bcrypt is kept as busy as it can be."""
 
+import asyncio
+import random
 import subprocess
 import sys
 import time
@@ -46,18 +48,25 @@ def storm(service, token):
     limits = [bcrypt_limit()]
 
     async def sign_in(client: Client, number: int) -> None:
-        answer = await client.ask("POST", "/auth", {"email": ALICE, "password": PASSWORD})
-        load.answers.append(("sign_in", answer))
+        """Refused, wait for Retry-After and twice as long each time, up to four seconds, as client libraries do."""
+        wait_seconds = 1.0
+        while time.monotonic() < ended:
+            answer = await client.ask("POST", "/auth", {"email": ALICE, "password": PASSWORD})
+            load.answers.append(("sign_in", answer))
+            if answer.status == 200:
+                return
+            await asyncio.sleep(wait_seconds * random.uniform(0.75, 1.25))
+            wait_seconds = min(2 * wait_seconds, 4)
 
     with Load(service.url) as load:
-        load.start(load.pass_guard(token), 4, pause_seconds=0.05)
-        load.start(load.get("healthz", "/healthz"), 2, pause_seconds=0.05)
+        load.start(load.pass_guard(token), 4, pause_seconds=0.08)
+        load.start(load.get("healthz", "/healthz"), 2, pause_seconds=0.08)
         time.sleep(4)
         calm = {kind: p99(load, kind, 0) for kind in ("guarded", "healthz")}
-        load.start(sign_in, CLIENTS, pause_seconds=1)  # what Retry-After asks of them
         started = time.monotonic()
+        ended = started + SECONDS
+        load.start(sign_in, CLIENTS, pause_seconds=0)
         time.sleep(SECONDS)
-        ended = time.monotonic()
         load.stop()
         limits.append(bcrypt_limit())
 
@@ -66,7 +75,7 @@ def storm(service, token):
     assert set(signed_in) == {200, 503}
     assert {answer.code for answer in load.of("sign_in")} == {None, "hashing_busy"}
     assert load.statuses("guarded") == load.statuses("healthz") == {200}
-    assert len(load.of("guarded")) > 1_000
+    assert len(load.of("guarded")) > 500
     rate, limit = signed_in[200] / (ended - started), sum(limits) / 2
     stormy = {kind: p99(load, kind, started) for kind in calm}
     refused = percentile([answer.seconds for answer in load.of("sign_in") if answer.status == 503], 50)
