@@ -34,8 +34,6 @@ PUBLISHED_SECRETS = frozenset(
         # the documentation of Flask and of Flask-JWT-Extended
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
         "super-secret",
-        # the README of this project
-        "change-me-to-the-output-of-openssl-rand-hex-32",
     }
 )
 

@@ -57,7 +57,7 @@ def start(directory: Path) -> Server:
     if importlib.util.find_spec("secantus") is None:
         raise EmbeddedUnavailable(
             "FLASK_MONGO_URI is not set and the embedded database is not installed. Set FLASK_MONGO_URI to a MongoDB, "
-            "such as mongodb://127.0.0.1:27017/authexample, or run: pip install 'authservice[embedded]'"
+            "such as mongodb://127.0.0.1:27017/authexample, or install it: pip install -e '.[embedded]'"
         )
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     keeper = subprocess.Popen(

@@ -20,6 +20,7 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |-- MethodNotAllowed      405 method_not_allowed
     |-- EmailTaken            409 email_taken
     |-- LastAdmin             409 last_admin
+    |-- RolesFull             409 roles_full
     |-- BodyTooLarge          413 body_too_large
     |-- UriTooLong            414 uri_too_long
     |-- MediaTypeUnsupported  415 media_type_unsupported
@@ -180,6 +181,13 @@ class LastAdmin(Refusal):
     code = "last_admin"
     title = "This is the last admin"
     explanation = "Nobody could look after the users any more. Give another user the role admin first."
+
+
+class RolesFull(Refusal):
+    status = 409
+    code = "roles_full"
+    title = "The user has too many roles"
+    explanation = "A user may have 32 roles. Revoke one first."
 
 
 class BodyTooLarge(Refusal):

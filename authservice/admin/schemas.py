@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates, validates_schema
 
+from authservice.store.users import ROLES_MAX
 from authservice.web.bodies import Body, Email, Flag, Number, Text, fault
 
 PAGE_MAX = 100
@@ -41,9 +42,14 @@ class UserChangeSchema(Body):
     disabled = Flag(metadata={"description": "Disabling ends every session", "example": False})
     roles = fields.List(
         Role(),
-        metadata={"example": ["admin"]},
+        metadata={"example": ["admin"], "maxItems": ROLES_MAX},
         error_messages={"null": fault("wrong_type", "Send a list."), "invalid": fault("wrong_type", "Send a list.")},
     )
+
+    @validates("roles")
+    def require_few(self, roles: list[str], **kwargs: Any) -> None:
+        if len(roles) > ROLES_MAX:
+            raise ValidationError(fault("too_many", f"Send at most {ROLES_MAX} roles."))
 
     @validates_schema
     def require_something(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from authservice.errors import LastAdmin, UserUnknown
+from authservice.errors import LastAdmin, RolesFull, UserUnknown
 from authservice.security import emails
 from authservice.store import sessions, users
 from authservice.store.sessions import Session
-from authservice.store.users import ADMIN, User
+from authservice.store.users import ADMIN, ROLES_MAX, User
 
 PAGE_SIZE = 100
 
@@ -113,8 +113,10 @@ def enable(user: User) -> None:
 
 
 def grant(user: User, role: str) -> None:
-    """Give a role, effective on the user's next request. Raises UserUnknown."""
-    _require(users.grant(user.id, role))
+    """Give a role, effective on the user's next request. Raises RolesFull, UserUnknown."""
+    if len(user.roles) >= ROLES_MAX and role not in user.roles:
+        raise RolesFull
+    _require(role in user.roles or users.grant(user.id, role))
     log.info("grant", extra={"outcome": "ok", "userId": user.id, "role": role})
 
 

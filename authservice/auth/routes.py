@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response, current_app, request
+from flask import Response, after_this_request, current_app, request
 
 from authservice import errors
 from authservice.auth import service
@@ -56,7 +56,8 @@ def sign_in(body: dict[str, Any]) -> Any:
 def refresh(body: dict[str, str]) -> Any:
     """Swap a refresh token for a new pair
 
-    The token comes in the body, or in the cookie with the header X-Requested-With. It is good for one use; for
+    The token comes in the body, or in the cookie with the header X-Requested-With; `{}` is for the cookie. It is good
+    for one use; for
     REFRESH_GRACE_SECONDS after that it gets the same new pair again.
     """
     by_cookie = "refreshToken" not in body
@@ -71,22 +72,15 @@ def refresh(body: dict[str, str]) -> Any:
 @blueprint.response(204)
 @blueprint.refusals(*OF_BODY, *OF_GUARD, errors.CrossSiteRefused, security=[*SECURITY, {}])
 def sign_out(body: dict[str, str]) -> Response:
-    """Sign out: end the session of the token in the body, in the Authorization header, or in the cookie
+    """Sign out: end the session of the token in the body, in the cookie, or in the Authorization header
 
     A session that has ended already is no error.
     """
-    response = no_content()
-    if "refreshToken" in body:
-        service.sign_out(body["refreshToken"])
-    elif "Authorization" in request.headers:
-        service.sign_out(bearer_token())
-    elif (presented := _cookie()) is not None:
-        service.sign_out(presented)
-    else:
-        raise errors.TokenMissing
-    if COOKIE in request.cookies:
-        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
-    return response
+    presented = body.get("refreshToken")
+    if presented is None and ("X-Requested-With" in request.headers or "Authorization" not in request.headers):
+        presented = _cookie()
+    service.sign_out(bearer_token() if presented is None else presented)
+    return no_content()
 
 
 @blueprint.route("/sessions")
@@ -166,11 +160,19 @@ def _cookie() -> str | None:
     token = request.cookies.get(COOKIE)
     if token is None:
         return None
+    after_this_request(_drop_spent_cookie)
     is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
     is_listed = request.headers.get("Origin") in current_app.config["CORS_ORIGINS"]
     if "X-Requested-With" not in request.headers or (is_cross_site and not is_listed):
         raise errors.CrossSiteRefused
     return token
+
+
+def _drop_spent_cookie(response: Response) -> Response:
+    """A cookie that was signed out with, or that is good for nothing any more, leaves the browser."""
+    if response.status_code in (204, 401):
+        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
+    return response
 
 
 def _plain(text: str) -> str:

@@ -18,6 +18,7 @@ from authservice.security import strict_json
 TOKEN_MAX_BYTES = 4_096
 _LEEWAY_SECONDS = 5  # a host whose clock is 3 s ahead is no forger
 _REMEMBERED_TOKENS = 4_096
+_ROLES_MAX, _ROLE_MAX_CHARACTERS = 32, 32
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
@@ -81,8 +82,13 @@ def policy() -> Policy:
 
 
 def issue_access(user_id: str, email: str, roles: tuple[str, ...], session_id: str, lifetime: timedelta) -> str:
-    """An access token. ``email`` is the claim that the tutorial's own guard reads."""
-    claims = {"email": email, "roles": [*roles], "sid": session_id}
+    """An access token. ``email`` is the claim that the tutorial's own guard reads.
+
+    Roles that another stack stored without any limit stay out: no token may be too long for the guard. What counts
+    is the user's document.
+    """
+    short = [role for role in roles if len(role) <= _ROLE_MAX_CHARACTERS]
+    claims = {"email": email, "roles": short[:_ROLES_MAX], "sid": session_id}
     token: str = create_access_token(user_id, additional_claims=claims, expires_delta=lifetime)
     return token
 

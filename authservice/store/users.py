@@ -19,6 +19,7 @@ from authservice.store import asks_database
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
 ADMIN = "admin"
+ROLES_MAX = 32  # they travel in every access token, and in a header to the services behind it
 _BELOW_ALL_IDS = "0" * 24
 
 
@@ -164,8 +165,9 @@ def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: boo
 
 @asks_database
 def grant(user_id: str, role: str) -> bool:
-    """False when there is no such user."""
-    return collection().update_one({"_id": ObjectId(user_id)}, {"$addToSet": {"roles": role}}).matched_count == 1
+    """False when there is no such user, or one with ROLES_MAX roles."""
+    with_room = {"_id": ObjectId(user_id), f"roles.{ROLES_MAX - 1}": {"$exists": False}}
+    return collection().update_one(with_room, {"$addToSet": {"roles": role}}).matched_count == 1
 
 
 @asks_database

@@ -54,7 +54,7 @@ def change_password(body: dict[str, str]) -> Response:
 @jwt_required()
 @blueprint.arguments(DeletionSchema)
 @blueprint.response(204)
-@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy, security=SECURITY)
+@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.LastAdmin, errors.HashingBusy, security=SECURITY)
 def delete_account(body: dict[str, str]) -> Response:
     """Delete one's account, for ever"""
     service.delete_account(current_user(), body["currentPassword"])

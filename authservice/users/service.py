@@ -2,10 +2,10 @@
 
 import logging
 
-from authservice.errors import EmailTaken, PasswordWrong
+from authservice.errors import EmailTaken, LastAdmin, PasswordWrong
 from authservice.security import emails, passwords
 from authservice.store import users
-from authservice.store.users import StoredPassword, User
+from authservice.store.users import ADMIN, StoredPassword, User
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,11 @@ def change_password(user: User, session_id: str, current_password: str, new_pass
 
 
 def delete_account(user: User, current_password: str) -> None:
-    """Remove everything of the user. Raises PasswordWrong, HashingBusy, DatabaseUnavailable."""
-    if not users.delete_checked(user.id, _check(user, current_password)):
+    """Remove everything of the user. Raises PasswordWrong, LastAdmin, HashingBusy, DatabaseUnavailable."""
+    checked = _check(user, current_password)
+    if ADMIN in user.roles and users.is_last_admin(user.id):
+        raise LastAdmin
+    if not users.delete_checked(user.id, checked):
         raise PasswordWrong
     log.info("delete_account", extra={"outcome": "ok", "userId": user.id})
 

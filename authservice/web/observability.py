@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 
 from authservice import errors, metrics, store
 from authservice.web.bodies import Blueprint, Body, Text
+from authservice.web.problems import SECURITY_HEADERS
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -105,9 +106,8 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     headers, context = response.headers, g
     headers["X-Request-Id"] = context.request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")  # pages have their own
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
     if request.is_secure:
         headers["Strict-Transport-Security"] = "max-age=31536000"
     headers.setdefault("Cache-Control", "no-store")

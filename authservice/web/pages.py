@@ -77,8 +77,11 @@ def static(name: str) -> Response:
 
 @blueprint.get("/readme")
 def readme() -> Response:
-    """The README of the version that runs, as it came with it; nothing here links to another host."""
-    text = metadata("authservice").get_payload()  # type: ignore[attr-defined]
+    """The README of the version that runs: of the checkout, or as it came with the package."""
+    try:
+        text = (STATIC.parent.parent / "README.md").read_text()
+    except FileNotFoundError:
+        text = metadata("authservice").get_payload()  # type: ignore[attr-defined]
     return Response(text, mimetype="text/plain")
 
 

@@ -10,6 +10,11 @@ from authservice import errors
 from authservice.errors import Refusal
 
 MEDIA_TYPE = "application/problem+json"
+SECURITY_HEADERS = {  # of every answer; a page has a Content-Security-Policy of its own
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 _REALM = 'Bearer realm="authservice"'
 _OF_STATUS: dict[int, type[Refusal]] = {
     refusal.status: refusal

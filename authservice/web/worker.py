@@ -23,6 +23,9 @@ from authservice import errors
 from authservice.errors import Refusal
 from authservice.web import problems
 
+HESITATION_SECONDS = 20e-6  # for each connection that a worker has
+HESITATION_MAX_SECONDS = 2e-3
+
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +37,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         gunicorn gives it one at once, for up to five seconds: four connections that a browser opens ahead of need
         would hold a whole worker.
+        The fuller a worker is, the longer it hesitates: else the one that is awake already takes them all, and with
+        clients that keep their connections the other cores, and their share of the hashing, lie idle.
         """
+        if self.alive:
+            time.sleep(min(self.nr_conns * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
         try:
             client, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has gone
@@ -96,13 +103,14 @@ def _refusal_for(error: BaseException) -> Refusal:
 def _answer(refusal: Refusal, request_id: str) -> bytes:
     """The whole answer as it goes over the wire; where the next request would begin is unknown, so it is the last."""
     body = json.dumps(problems.details(refusal, request_id)).encode()
+    security = "".join(f"{name}: {value}\r\n" for name, value in problems.SECURITY_HEADERS.items())
     head = (
         f"HTTP/1.1 {refusal.status} {refusal.title}\r\n"
         "Connection: close\r\n"
         f"Content-Type: {problems.MEDIA_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\n"
         "Cache-Control: no-store\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
+        f"{security}"
         f"X-Request-Id: {request_id}\r\n\r\n"
     )
     return head.encode() + body

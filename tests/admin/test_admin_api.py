@@ -125,6 +125,7 @@ def test_roles_are_effective_on_the_next_request(client, admin, bob):
         ({"roles": "admin"}, "/roles", "wrong_type"),
         ({"roles": None}, "/roles", "wrong_type"),
         ({"roles": ["Admin"]}, "/roles/0", "invalid_role"),
+        ({"roles": [f"role{number}" for number in range(33)]}, "/roles", "too_many"),
         ({"roles": ["a,b"]}, "/roles/0", "invalid_role"),
         ({"roles": [{"$ne": 1}]}, "/roles/0", "wrong_type"),
     ],
@@ -135,6 +136,19 @@ def test_a_bad_change_is_named_and_changes_nothing(client, admin, bob, database,
     assert answer.status_code == 422
     assert [(fault["pointer"], fault["code"]) for fault in answer.get_json()["errors"]] == [(pointer, code)]
     assert database.users.find_one({"email": BOB}) == before
+
+
+def test_as_many_roles_as_there_may_be_pass_the_guard(app, client, admin, bob, database):
+    roles = sorted(f"{number:02}".rjust(32, "r") for number in range(32))
+    assert client.patch(f"/admin/users/{bob[0]}", json={"roles": roles}, headers=admin).status_code == 200
+    token = bearer(sign_in(client, BOB)["token"])
+    assert client.get("/auth/verify", headers=token).headers["X-Auth-Roles"] == ",".join(roles)
+    run = app.test_cli_runner().invoke
+    assert run(args=["users", "grant", BOB, "one-more"]).exit_code == 1
+    assert run(args=["users", "grant", BOB, roles[0]]).exit_code == 0
+    # another stack knows no such limit
+    assert database.users.update_one({"email": BOB}, {"$set": {"roles": [*"ab" * 5_000]}}).modified_count == 1
+    assert client.get("/users/test", headers=bearer(sign_in(client, BOB)["token"])).status_code == 200
 
 
 def test_sessions_are_ended_and_users_deleted(client, admin, bob):

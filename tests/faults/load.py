@@ -139,7 +139,7 @@ class Load:
     def lag_seconds(self, since: float) -> float:
         """The 99th percentile of how late the machine woke these clients themselves, since then.
 
-        On a machine with other work it is no fault of the service, so bounds are this much wider. A quiet machine
+        On a machine with other work it is no fault of the service, so bounds may be this much wider. A quiet machine
         has a millisecond or two.
         """
         return percentile([lag for moment, lag in self._lags if moment >= since], 99)

@@ -1,5 +1,7 @@
 """Two hundred clients who sign in at once: the others notice nothing, and bcrypt is kept as busy as it can be."""
 
+import asyncio
+import random
 import subprocess
 import sys
 import time
@@ -37,44 +39,64 @@ def bcrypt_limit():
     return sum(float(process.communicate(timeout=60)[0]) for process in running)
 
 
-def test_200_clients_who_sign_in_for_30_s_disturb_nobody(serve):
-    # The gate as it stands by default; the suite's own services have a wide one.
-    service = serve(WORKERS, FLASK_BCRYPT_LOG_ROUNDS=str(LOG_ROUNDS), FLASK_BCRYPT_QUEUE="", FLASK_MAX_SESSIONS="100")
-    token, _ = sign_up(service, BOB), sign_up(service, ALICE)
-    before = bcrypt_limit()
+def p99(load, kind, since):
+    return percentile([answer.seconds for answer in load.of(kind) if answer.moment >= since], 99)
+
+
+def storm(service, token):
+    """Thirty seconds of it: what should hold, each as a sentence with its figures, and whether it does."""
+    limits = [bcrypt_limit()]
 
     async def sign_in(client: Client, number: int) -> None:
-        answer = await client.ask("POST", "/auth", {"email": ALICE, "password": PASSWORD})
-        load.answers.append(("sign_in", answer))
+        """Refused, wait for Retry-After and twice as long each time, up to four seconds, as client libraries do."""
+        wait_seconds = 1.0
+        while time.monotonic() < ended:
+            answer = await client.ask("POST", "/auth", {"email": ALICE, "password": PASSWORD})
+            load.answers.append(("sign_in", answer))
+            if answer.status == 200:
+                return
+            await asyncio.sleep(wait_seconds * random.uniform(0.75, 1.25))
+            wait_seconds = min(2 * wait_seconds, 4)
 
     with Load(service.url) as load:
-        load.start(sign_in, CLIENTS, pause_seconds=1)  # what Retry-After asks of them
-        load.start(load.pass_guard(token), 4, pause_seconds=0.05)
-        load.start(load.get("healthz", "/healthz"), 2, pause_seconds=0.05)
+        load.start(load.pass_guard(token), 4, pause_seconds=0.08)
+        load.start(load.get("healthz", "/healthz"), 2, pause_seconds=0.08)
+        time.sleep(4)
+        calm = {kind: p99(load, kind, 0) for kind in ("guarded", "healthz")}
         started = time.monotonic()
+        ended = started + SECONDS
+        load.start(sign_in, CLIENTS, pause_seconds=0)
         time.sleep(SECONDS)
-        ended = time.monotonic()
         load.stop()
-        lag = load.lag_seconds(since=started)
-        limit = (before + bcrypt_limit()) / 2
+        limits.append(bcrypt_limit())
 
-        assert load.failures == []  # none timed out, none was cut off
-        signed_in = Counter(answer.status for answer in load.of("sign_in") if answer.moment <= ended)
-        rate = signed_in[200] / (ended - started)
-        p99 = {
-            kind: percentile([answer.seconds for answer in load.of(kind)], 99)
-            for kind in ("guarded", "healthz", "sign_in")
-        }
-        report = (
-            f"{rate:.1f} sign-ins/s of {limit:.1f} ({rate / limit:.2f}), {dict(signed_in)}, p99 {p99}, lag {lag:.3f}"
-        )
-        print(report)
-        assert set(signed_in) == {200, 503}, report
-        assert {answer.code for answer in load.of("sign_in")} == {None, "hashing_busy"}
-        assert load.statuses("guarded") == load.statuses("healthz") == {200}
-        assert len(load.of("guarded")) > 1_000
-        assert p99["guarded"] < 0.1 + lag, report
-        assert p99["healthz"] < 0.1 + lag, report
-        assert rate >= 0.85 * limit, report
-        refused = [answer.seconds for answer in load.of("sign_in") if answer.status == 503]
-        assert percentile(refused, 50) < 0.05, report
+    assert load.failures == []  # none timed out, none was cut off
+    signed_in = Counter(answer.status for answer in load.of("sign_in") if answer.moment <= ended)
+    assert set(signed_in) == {200, 503}
+    assert {answer.code for answer in load.of("sign_in")} == {None, "hashing_busy"}
+    assert load.statuses("guarded") == load.statuses("healthz") == {200}
+    assert len(load.of("guarded")) > 500
+    rate, limit = signed_in[200] / (ended - started), sum(limits) / 2
+    stormy = {kind: p99(load, kind, started) for kind in calm}
+    refused = percentile([answer.seconds for answer in load.of("sign_in") if answer.status == 503], 50)
+    return {
+        f"sign-ins: {rate:.1f}/s of {limit:.1f}/s that bcrypt can do": rate >= 0.85 * limit,
+        f"half of the refusals came within {refused:.3f} s": refused < 0.05,
+        # What the same routes need on this machine without a storm is none of the storm's doing.
+        **{
+            f"p99 of {kind}: {stormy[kind]:.3f} s, {calm[kind]:.3f} s when calm": stormy[kind] < 0.1 + calm[kind]
+            for kind in calm
+        },
+    }
+
+
+def test_200_clients_who_sign_in_for_30_s_disturb_nobody(serve):
+    # The gate as it stands by default; the suite's own services have a wide one.
+    service = serve(WORKERS, FLASK_BCRYPT_LOG_ROUNDS=str(LOG_ROUNDS), FLASK_BCRYPT_QUEUE="", FLASK_MAX_SESSIONS="5")
+    token, _ = sign_up(service, BOB), sign_up(service, ALICE)
+    found = storm(service, token)
+    print(found)
+    if not all(found.values()):  # other work on the machine gets one chance to be over
+        found = storm(service, token)
+        print(found)
+    assert all(found.values()), found

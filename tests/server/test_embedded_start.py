@@ -196,7 +196,7 @@ def test_without_the_extra_the_error_says_what_to_install_or_to_set(tmp_path, co
     ended = run(*command, PORT="0", PYTHONPATH=str(tmp_path), FLASK_INSTANCE_PATH=str(tmp_path / "instance"))
     assert ended.returncode != 0
     assert "Set FLASK_MONGO_URI to a MongoDB" in ended.stderr
-    assert "pip install 'authservice[embedded]'" in ended.stderr
+    assert "pip install -e '.[embedded]'" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
     assert not (tmp_path / "instance").exists()
 

@@ -81,7 +81,7 @@ def nginx(nginx_program, upstream, serve, tmp_path):
     process.wait()
 
 
-def test_nginx_lets_pass_whom_we_let_pass(nginx):
+def test_nginx_lets_pass_whom_we_let_pass(nginx, database):
     service, front = nginx
     assert requests.post(f"{service}/users", json={"email": ALICE, "password": PASSWORD}, timeout=10).ok
     pair = requests.post(f"{service}/auth", json={"email": ALICE, "password": PASSWORD}, timeout=10).json()
@@ -97,6 +97,14 @@ def test_nginx_lets_pass_whom_we_let_pass(nginx):
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"] == 'Bearer realm="authservice"'
     assert requests.get(f"{front}/private/admin/", headers=token, timeout=10).status_code == 403
+
+    assert database.users.update_one({}, {"$set": {"roles": ["admin"]}}).modified_count == 1
+    forged = {"X-Auth-User-Id": "forged", "X-Auth-Email": "forged", "X-Auth-Roles": "forged"}
+    as_admin = requests.get(f"{front}/private/admin/", headers={**token, **forged}, timeout=10)
+    assert as_admin.status_code == 200
+    assert as_admin.headers["Seen-X-Auth-User-Id"] == pair["user"]["id"]
+    assert as_admin.headers["Seen-X-Auth-Email"] == ALICE
+    assert as_admin.headers["Seen-X-Auth-Roles"] == "admin"
 
     assert requests.delete(f"{service}/auth", headers=token, timeout=10).status_code == 204
     assert requests.get(f"{front}/private/report", headers=token, timeout=10).status_code == 401

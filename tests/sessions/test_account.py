@@ -46,6 +46,16 @@ def test_a_new_password_follows_the_rules_of_sign_up(client, alice, body, pointe
     assert [(fault["pointer"], fault["code"]) for fault in answer.get_json()["errors"]] == [(pointer, code)]
 
 
+def test_the_last_admin_cannot_leave_before_there_is_another(client, alice, database):
+    body = {"currentPassword": PASSWORD}
+    assert database.users.update_one({}, {"$set": {"roles": ["admin"]}}).modified_count == 1
+    refused = client.delete("/users/me", json=body, headers=bearer(alice))
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "last_admin")
+    assert client.get("/users/test", headers=bearer(alice)).status_code == 200
+    database.users.insert_one({"email": "bob@example.com", "password": "x", "roles": ["admin"]})
+    assert client.delete("/users/me", json=body, headers=bearer(alice)).status_code == 204
+
+
 def test_deleting_the_account_leaves_nothing(client, alice, database):
     refused = client.delete("/users/me", json={"currentPassword": "not my password"}, headers=bearer(alice))
     assert (refused.status_code, refused.get_json()["code"]) == (403, "password_wrong")

@@ -78,6 +78,24 @@ def test_signing_out_by_cookie_ends_the_session_and_removes_the_cookie(browser):
     assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 401
 
 
+@pytest.mark.parametrize("bearer_of", ["garbage", "another session"])
+def test_signing_out_by_cookie_does_not_mind_a_bearer_token_beside_it(browser, alice, bearer_of):
+    token = browser.signed_in.get_json()["token"]
+    headers = {**SCRIPT, **bearer("garbage" if bearer_of == "garbage" else alice)}
+    assert browser.delete("/auth", headers=headers, base_url=HTTPS).status_code == 204
+    assert browser.get_cookie(COOKIE, "localhost") is None
+    assert browser.get("/users/test", headers=bearer(token), base_url=HTTPS).status_code == 401
+    assert browser.get("/users/test", headers=bearer(alice), base_url=HTTPS).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_cookie_that_is_good_for_nothing_leaves_the_browser(browser, method):
+    path = {"POST": "/auth/refresh", "DELETE": "/auth"}[method]
+    browser.set_cookie(COOKIE, "garbage", domain="localhost", secure=True)
+    assert browser.open(path, method=method, headers=SCRIPT, base_url=HTTPS).status_code == 401
+    assert browser.get_cookie(COOKIE, "localhost") is None
+
+
 def test_an_access_token_is_never_read_from_a_cookie_or_the_query(client, alice):
     client.set_cookie("access_token_cookie", alice)
     client.set_cookie(COOKIE, alice)

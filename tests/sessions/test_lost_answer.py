@@ -1,4 +1,4 @@
-"""The database dies between a rotation and its answer: the retry inside the grace succeeds."""
+"""The line to the database breaks between a rotation and its answer: the retry inside the grace succeeds."""
 
 import contextlib
 import socket

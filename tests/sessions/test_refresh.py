@@ -1,11 +1,13 @@
 """Refresh tokens: each is good for one use, two tabs lose nothing, a thief is caught."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
+from tests.api.answers import captured_log
 from tests.conftest import ALICE, bearer, sign_in
 
 
@@ -43,7 +45,11 @@ def test_the_token_before_gets_the_current_pair_again_inside_the_grace(client, p
 def test_a_token_two_steps_back_ends_the_session_and_its_newest_token(client, pair):
     second = refresh(client, pair["refreshToken"]).get_json()
     third = refresh(client, second["refreshToken"]).get_json()
-    assert ended(refresh(client, pair["refreshToken"])) == (401, "token_reused")
+    with captured_log() as log:
+        assert ended(refresh(client, pair["refreshToken"])) == (401, "token_reused")
+    (event,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "refresh"]
+    assert (event["outcome"], event["level"], event["ip"]) == ("token_reused", "warning", "127.0.0.1")
+    assert event["userId"] == pair["user"]["id"]
     assert ended(refresh(client, third["refreshToken"])) == (401, "token_invalid")
     assert client.get("/users/test", headers=bearer(third["token"])).status_code == 401
 
@@ -99,16 +105,16 @@ def test_a_hundred_tabs_a_hundred_times_over_make_one_chain(app, pair, database)
     """Every round, all tabs refresh at once with the same token; all must get the same successor."""
     token = pair["refreshToken"]
     seen = {token}
-    start = threading.Barrier(8)
+    start = threading.Barrier(TABS)
 
-    def tab(count):
-        client = app.test_client()
-        start.wait(30)
-        return [refresh(client, token) for _ in range(count)]
+    def tab(client):
+        start.wait(60)
+        return refresh(client, token)
 
-    with ThreadPoolExecutor(8) as tabs:
+    clients = [app.test_client() for _ in range(TABS)]
+    with ThreadPoolExecutor(TABS) as tabs:
         for _ in range(ROUNDS):
-            answers = [answer for batch in tabs.map(tab, [TABS // 8 + 1] * 8) for answer in batch]
+            answers = list(tabs.map(tab, clients))
             assert {answer.status_code for answer in answers} == {200}
             successors = {answer.get_json()["refreshToken"] for answer in answers}
             assert len(successors) == 1
