@@ -14,6 +14,7 @@ from tests.conftest import ALICE, BOB, SECRET, bearer
 from tests.service import free_port
 
 PASSWORD = "Tr0ub4dor-and-its-battery"
+NEW = "changed-to-an-0ther-one"
 WRONG = "an-0ther-guess-of-battery"
 LONG = "s3cret-" * 20
 
@@ -31,7 +32,7 @@ def run_through(client, database):
             answers.append(answer)
             return answer
 
-        secrets = [PASSWORD, WRONG, LONG, SECRET]
+        secrets = [PASSWORD, NEW, WRONG, LONG, SECRET]
         for email, password in ((ALICE, PASSWORD), (BOB, LONG)):
             good = {"email": email, "password": password}
             ask("POST", "/users", 201, json=good)
@@ -44,6 +45,33 @@ def run_through(client, database):
                 ask("GET", path, 401, headers={"Authorization": token})
                 ask("GET", f"{path}?token={token}&password={password}", 401)
             ask("GET", f"/users/{token}", 404)
+        pair = ask("POST", "/auth", 200, json={"email": ALICE, "password": PASSWORD}).get_json()
+        old, headers = pair["refreshToken"], bearer(pair["token"])
+        new = ask("POST", "/auth/refresh", 200, json={"refreshToken": old}).get_json()["refreshToken"]
+        newer = ask("POST", "/auth/refresh", 200, json={"refreshToken": new}).get_json()["refreshToken"]
+        secrets += [old, new, newer]
+        ask("GET", "/auth/sessions", 200, headers=headers)
+        ask("GET", "/auth/verify", 204, headers=headers)
+        ask("DELETE", "/auth/sessions?scope=others", 204, headers=headers)
+        ask("DELETE", f"/auth/sessions/{newer}", 404, headers=headers)
+        body = {"currentPassword": WRONG, "newPassword": NEW}
+        ask("PUT", "/users/me/password", 403, json=body, headers=headers)
+        ask("PUT", "/users/me/password", 204, json={**body, "currentPassword": PASSWORD}, headers=headers)
+        ask("PUT", "/users/me/password", 204, json={"currentPassword": NEW, "newPassword": PASSWORD}, headers=headers)
+        assert database.users.update_one({"email": ALICE}, {"$set": {"roles": ["admin"]}}).modified_count == 1
+        found = ask("GET", f"/admin/users?email={BOB}", 200, headers=headers).get_json()["users"]
+        ask("GET", f"/admin/users/{found[0]['id']}", 200, headers=headers)
+        ask("PATCH", f"/admin/users/{found[0]['id']}", 200, json={"disabled": True}, headers=headers)
+        ask("DELETE", f"/admin/users/{found[0]['id']}/sessions", 204, headers=headers)
+        ask("DELETE", "/users/me", 409, json={"currentPassword": PASSWORD}, headers=headers)
+        ask("POST", "/auth/refresh", 401, json={"refreshToken": old})  # reused
+        ask("DELETE", "/auth", 204, json={"refreshToken": newer})
+        by_cookie = {"email": ALICE, "password": PASSWORD, "cookie": True}
+        answer = ask("POST", "/auth", 200, json=by_cookie, base_url="https://localhost")
+        secrets.append(answer.headers["Set-Cookie"].split("=", 1)[1].split(";")[0])
+        script = {"X-Requested-With": "x"}
+        ask("POST", "/auth/refresh", 200, headers=script, base_url="https://localhost")
+        ask("DELETE", "/auth", 204, headers=script, base_url="https://localhost")
         ask("POST", "/auth", 401, json={"email": ALICE, "password": WRONG})
         ask("POST", "/auth", 401, json={"email": "charlie@example.com", "password": WRONG})
         ask("POST", "/auth", 422, json={"email": ALICE, "password": WRONG, WRONG: PASSWORD})
@@ -74,7 +102,9 @@ def test_no_log_line_holds_a_secret_or_an_email(run_through):
 
 def test_no_answer_holds_a_password_a_hash_or_the_key(run_through):
     answers, secrets = run_through()
-    tokens = {answer.get_json().get("token") for answer in answers}
+    bodies = [answer.get_json() for answer in answers if answer.status_code == 200]
+    tokens = {body.get(name) for body in bodies for name in ("token", "refreshToken")}
+    tokens |= {answer.headers.get("Set-Cookie", "=").split("=", 1)[1].split(";")[0] for answer in answers}
     for answer in answers:
         whole = f"{answer.headers}{answer.text}"
         for secret in secrets:

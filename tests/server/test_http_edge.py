@@ -9,6 +9,7 @@ import pytest
 import requests
 from pymongo import MongoClient
 
+from authservice.web.problems import SECURITY_HEADERS
 from tests.conftest import PASSWORD, SECRET, bearer
 from tests.server.processes import pass_guard, sign_up
 from tests.server.raw import Answer, Connection, exchange
@@ -176,6 +177,7 @@ def test_what_gunicorn_itself_refuses_is_problem_json_too(service, sent, status,
         assert connection.is_closed()
     assert_problem(answer, status, code)
     assert answer.headers["connection"] == "close"
+    assert SECURITY_HEADERS.items() <= {(name.title(), value) for name, value in answer.headers.items()}
     assert f'"requestId": "{answer.headers["x-request-id"]}"' in service.output()
 
 

@@ -28,6 +28,7 @@ def test_a_user_of_the_tutorials_app_goes_through_all_of_it(client, app, databas
     assert client.delete("/auth", headers=headers).status_code == 204
     assert client.get("/users/test", headers=headers).status_code == 401
     headers = bearer(sign_in(client, NATALIE, "an even longer secret")["token"])
+    assert app.test_cli_runner().invoke(args=["users", "revoke", NATALIE, ADMIN_ROLE]).exit_code == 0
     body = {"currentPassword": "an even longer secret"}
     assert client.delete("/users/me", json=body, headers=headers).status_code == 204
     assert database.users.count_documents({}) == 0
