@@ -24,6 +24,7 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |-- BodyTooLarge          413 body_too_large
     |-- UriTooLong            414 uri_too_long
     |-- MediaTypeUnsupported  415 media_type_unsupported
+    |-- RangeNotSatisfiable   416 range_not_satisfiable
     |-- ValidationFailed      422 validation_failed
     |-- HeadersTooLarge       431 headers_too_large
     |-- InternalError         500 internal_error
@@ -209,6 +210,13 @@ class MediaTypeUnsupported(Refusal):
     code = "media_type_unsupported"
     title = "The media type is not supported"
     explanation = "Send 'Content-Type: application/json'."
+
+
+class RangeNotSatisfiable(Refusal):
+    status = 416
+    code = "range_not_satisfiable"
+    title = "The range is beyond the end"
+    explanation = "Ask for the whole file, or for a part that it has."
 
 
 class ValidationFailed(Refusal):

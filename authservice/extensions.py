@@ -8,6 +8,7 @@ from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_pymongo import PyMongo
 from flask_smorest import Api
+from pymongo import ReadPreference
 from pymongo.collection import Collection
 
 
@@ -19,7 +20,8 @@ class Mongo(PyMongo):
     def init_app(self, app: Flask, uri: str | None = None, *args: Any, **kwargs: Any) -> None:
         super().init_app(app, uri, *args, **kwargs)
         assert self.db is not None, "config.py refuses a URI without a database"
-        self.users = self.db.users
+        # Whatever the URI says of other reads: a secondary that lags would let pass a session that was ended.
+        self.users = self.db.get_collection("users", read_preference=ReadPreference.PRIMARY)
 
 
 mongo = Mongo()

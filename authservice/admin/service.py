@@ -92,7 +92,8 @@ def _last_admin_stays(user: User, stays_admin: bool) -> Iterator[None]:
         raise LastAdmin
     yield
     if at_risk and users.is_last_admin(user.id):
-        users.change(user.id, roles=user.roles, is_disabled=False)
+        users.grant(user.id, ADMIN)
+        users.change(user.id, is_disabled=False)
         raise LastAdmin
 
 

@@ -77,7 +77,7 @@ def sign_out(body: dict[str, str]) -> Response:
     A session that has ended already is no error.
     """
     presented = body.get("refreshToken")
-    if presented is None and ("X-Requested-With" in request.headers or "Authorization" not in request.headers):
+    if presented is None and ("X-Requested-With" in request.headers or not _has_bearer()):
         presented = _cookie()
     service.sign_out(bearer_token() if presented is None else presented)
     return no_content()
@@ -131,8 +131,9 @@ def verify(query: dict[str, str]) -> Response:
     user = current_user()
     if "role" in query and query["role"] not in user.roles:
         raise errors.RoleMissing
-    headers = {"X-Auth-User-Id": user.id, "X-Auth-Email": user.email, "X-Auth-Roles": ",".join(user.roles)}
-    return no_content({name: _plain(value) for name, value in headers.items()})
+    # A comma in a role of another stack would make two of it, so it is quoted there.
+    roles = ",".join(_plain(role).replace(",", "%2C") for role in user.roles)
+    return no_content({"X-Auth-User-Id": user.id, "X-Auth-Email": _plain(user.email), "X-Auth-Roles": roles})
 
 
 def _answer(signed_in: SignedIn, *, by_cookie: bool) -> Any:
@@ -150,6 +151,10 @@ def _answer(signed_in: SignedIn, *, by_cookie: bool) -> Any:
             samesite="Strict",
         )
     return response
+
+
+def _has_bearer() -> bool:
+    return request.headers.get("Authorization", "").lower().startswith("bearer")
 
 
 def _cookie() -> str | None:

@@ -53,6 +53,8 @@ def sign_in(email: str, password: str, ip: str, user_agent: str) -> SignedIn:
             log.info("sign_in", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
             return _pair(user, session)
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
+    metrics.sign_ins.labels("refused").inc()
+    log.info("sign_in", extra={"outcome": "refused", "userId": None})
     raise CredentialsInvalid
 
 

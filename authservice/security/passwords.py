@@ -4,9 +4,11 @@ import base64
 import hmac
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -45,33 +47,35 @@ class HashingGate:
     """
 
     _threads: ThreadPoolExecutor
-    _places: threading.BoundedSemaphore
+    _free_places: int
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
 
     def init_app(self, app: Flask) -> None:
         concurrency, queue = app.config["BCRYPT_CONCURRENCY"], app.config["BCRYPT_QUEUE"]
-        self._places = threading.BoundedSemaphore(concurrency + queue)
+        self._free_places = concurrency + queue
         # The threads start with the first password: nothing is lost when the process forks before that.
         self._threads = ThreadPoolExecutor(concurrency, "hashing", initializer=_give_way)
 
     def require_place(self) -> None:
         """Look before any other work is done for nothing; ``run`` has the last word. Raises HashingBusy."""
-        self._enter()
-        self._places.release()
-
-    def _enter(self) -> None:
-        if not self._places.acquire(blocking=False):
+        if self._free_places <= 0:
             metrics.hashing_refused.inc()
             raise HashingBusy
 
     def run(self, hashing: Callable[[], T]) -> T:
         """Raises HashingBusy when nobody else may wait."""
-        self._enter()
+        with self._lock:
+            self.require_place()
+            self._free_places -= 1
         metrics.hashing_depth.inc()
         try:
             return self._threads.submit(hashing).result()
         finally:
             metrics.hashing_depth.dec()
-            self._places.release()
+            with self._lock:
+                self._free_places += 1
 
 
 gate = HashingGate()
@@ -140,8 +144,9 @@ def _spend(password: str, lowest_cost: int, highest_cost: int) -> None:
 
 def _give_way() -> None:
     """Hashing yields the core to the threads that answer. Linux alone has a priority per thread."""
-    if hasattr(threading, "get_native_id") and os.uname().sysname == "Linux":
+    if sys.platform == "linux":
         thread = threading.get_native_id()
         # Beside what the service itself was started with: to come back from a higher niceness nobody is allowed.
         niceness = min(os.getpriority(os.PRIO_PROCESS, thread) + HASHING_NICENESS, 19)
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+        with suppress(OSError):  # a sandbox may forbid it, and hashing goes on without
+            os.setpriority(os.PRIO_PROCESS, thread, niceness)

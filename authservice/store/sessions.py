@@ -119,7 +119,10 @@ def end(user_id: str, session_id: str) -> bool:
 @asks_database
 def end_all(user_id: str, but: str | None = None) -> None:
     """End every session, or all others than ``but``."""
-    collection().update_one({"_id": ObjectId(user_id)}, {"$pull": {"sessions": {"id": {"$ne": but}}}})
+    change: dict[str, Any] = (
+        {"$set": {"sessions": []}} if but is None else {"$pull": {"sessions": {"id": {"$ne": but}}}}
+    )
+    collection().update_one({"_id": ObjectId(user_id)}, change)
 
 
 def _session(stored: Mapping[str, Any]) -> Session:

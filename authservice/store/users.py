@@ -4,23 +4,31 @@
   createdAt, passwordChangedAt, roles: [], disabledAt? }
 """
 
+import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 
+from authservice.errors import DatabaseUnavailable
 from authservice.extensions import mongo
 from authservice.store import asks_database
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
 ADMIN = "admin"
 ROLES_MAX = 32  # they travel in every access token, and in a header to the services behind it
+_INDEX_PAUSE_SECONDS = 60.0
 _BELOW_ALL_IDS = "0" * 24
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class _Indexes:
 
     def __init__(self) -> None:
         self._built_for: object = None
+        self._failed_for: object = None
+        self._retry_at = 0.0
         self._lock = threading.Lock()
 
     def ensure(self) -> None:
@@ -57,9 +67,15 @@ class _Indexes:
             return
         with self._lock:
             if self._built_for is not mongo.cx:
-                _build_unique_index()
-                # Of ten million users a few are admins; to know whether one is the last must not read the rest.
-                collection().create_index("roles", name=f"roles_{ADMIN}", partialFilterExpression={"roles": ADMIN})
+                if self._failed_for is mongo.cx and time.monotonic() < self._retry_at:
+                    raise DatabaseUnavailable
+                try:
+                    _build_indexes()
+                except OperationFailure as error:
+                    # Each try reads the whole collection: strangers who sign up must not cause one after the other.
+                    self._failed_for, self._retry_at = mongo.cx, time.monotonic() + _INDEX_PAUSE_SECONDS
+                    log.error("no_unique_index", extra={"errorCode": error.code})
+                    raise
                 self._built_for = mongo.cx
 
 
@@ -98,7 +114,7 @@ def insert(email: str, password_hash: str) -> User | None:
 @asks_database
 def find_with_password(typed: str, normal: str) -> tuple[User, StoredPassword] | None:
     """For checking a password."""
-    document = _find_by_email(typed, normal, None)
+    document = _find_by_email(typed, normal, {**PUBLIC, "password": 1, "passwordChangedAt": 1})
     if document is None:
         return None
     return read_user(document), _stored_password(document)
@@ -116,9 +132,14 @@ def is_taken(typed: str, normal: str) -> bool:
     return _find_by_email(typed, normal, {"email": 1}) is not None
 
 
-@asks_database
 def find(user_id: str) -> User | None:
-    document = collection().find_one({"_id": ObjectId(user_id)}, PUBLIC) if ObjectId.is_valid(user_id) else None
+    """None too where the id is no id: then nobody is asked."""
+    return _find(ObjectId(user_id)) if ObjectId.is_valid(user_id) else None
+
+
+@asks_database
+def _find(user_id: ObjectId) -> User | None:
+    document = collection().find_one({"_id": user_id}, PUBLIC)
     return read_user(document) if document else None
 
 
@@ -167,19 +188,32 @@ def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: boo
 def grant(user_id: str, role: str) -> bool:
     """False when there is no such user, or one with ROLES_MAX roles."""
     with_room = {"_id": ObjectId(user_id), f"roles.{ROLES_MAX - 1}": {"$exists": False}}
-    return collection().update_one(with_room, {"$addToSet": {"roles": role}}).matched_count == 1
+    try:
+        return collection().update_one(with_room, {"$addToSet": {"roles": role}}).matched_count == 1
+    except WriteError:  # what another stack keeps there is no list, and gives way to ours
+        no_list = {"_id": ObjectId(user_id), "roles": {"$not": {"$type": "array"}}}
+        return collection().update_one(no_list, {"$set": {"roles": [role]}}).matched_count == 1
 
 
 @asks_database
 def revoke(user_id: str, role: str) -> bool:
     """False when there is no such user."""
-    return collection().update_one({"_id": ObjectId(user_id)}, {"$pull": {"roles": role}}).matched_count == 1
+    lists = {"_id": ObjectId(user_id), "roles": {"$type": "array"}}
+    return (
+        collection().update_one(lists, {"$pull": {"roles": role}}).matched_count == 1
+        or collection().find_one({"_id": ObjectId(user_id)}, {"_id": 1}) is not None
+    )
 
 
 @asks_database
 def is_last_admin(user_id: str) -> bool:
     """Whether no other enabled user has the role admin."""
-    others = {"roles": ADMIN, "disabledAt": None, "_id": {"$ne": ObjectId(user_id)}}
+    others = {
+        "roles": ADMIN,
+        "roles.0": {"$exists": True},  # a list: a text of another stack is no role
+        "disabledAt": None,
+        "_id": {"$ne": ObjectId(user_id), "$type": "objectId"},
+    }
     return collection().find_one(others, {"_id": 1}) is None
 
 
@@ -199,17 +233,21 @@ def collection() -> Collection[dict[str, Any]]:
     return mongo.users
 
 
-def _build_unique_index() -> None:
+def _build_indexes() -> None:
     try:
         collection().create_index("email", unique=True)
     except OperationFailure:
-        # One that another stack made under another name or with other options is as good.
+        # One that another stack made under another name or with other options is as good. Two users with the same
+        # e-mail, or none, are not: then nobody signs up until the operator has chosen between them.
         indexes = collection().index_information().values()
         if not any(index["key"] == [("email", 1)] and index.get("unique") for index in indexes):
             raise
+    # Of ten million users a few are admins; to know whether one is the last must not read the rest.
+    with suppress(OperationFailure):  # it is faster with it, and right without
+        collection().create_index("roles", name=f"roles_{ADMIN}", partialFilterExpression={"roles": ADMIN})
 
 
-def _find_by_email(typed: str, normal: str, projection: Mapping[str, int] | None) -> dict[str, Any] | None:
+def _find_by_email(typed: str, normal: str, projection: Mapping[str, int]) -> dict[str, Any] | None:
     """``typed`` wins: another stack may have stored an e-mail in mixed case, or two that differ in nothing else.
 
     MongoDB also finds lists that hold the e-mail, and documents whose id no token could name: they are nobody's.

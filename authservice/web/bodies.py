@@ -285,7 +285,7 @@ def _read(request: Request) -> bytes:
 
 def _faults(messages: Any, pointer: str = "") -> Iterator[Fault]:
     """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself, unless it was sent."""
-    if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"}:
+    if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"} and isinstance(messages["code"], str):
         yield Fault(pointer, messages["code"], messages["detail"])
     elif isinstance(messages, Mapping):
         for name, inner in messages.items():

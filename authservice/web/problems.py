@@ -23,6 +23,7 @@ _OF_STATUS: dict[int, type[Refusal]] = {
         errors.MethodNotAllowed,
         errors.BodyTooLarge,
         errors.MediaTypeUnsupported,
+        errors.RangeNotSatisfiable,
         errors.RequestMalformed,
     )
 }

@@ -1,10 +1,14 @@
 """The gunicorn worker: what gunicorn itself refuses, before any application sees it, is problem+json as well."""
 
+import errno
 import json
 import logging
 import selectors
+import socket
 import time
 import uuid
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -25,12 +29,19 @@ from authservice.web import problems
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3
+REQUEST_SECONDS = 15.0  # more than any honest request takes, its wait for a thread and for the gate included
+LINGER_SECONDS = 2.0  # for a client to take its last answer and close
 
 log = logging.getLogger(__name__)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threads, with refusals of ours, patience that costs no thread, and an end that resets nobody."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._busy: dict[TConn, float] = {}  # until when a thread may work for a connection
+        self._lingering: dict[TConn, float] = {}  # until when a client may close by itself
 
     def accept(self, listener: Any) -> None:
         """Take a connection, which gets a thread with its first byte.
@@ -42,10 +53,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """
         if self.alive:
             time.sleep(min(self.nr_conns * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
+        if self.nr_conns >= self.worker_connections - 1:
+            self._drop_silent()
         try:
             client, address = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has gone
-            return
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._drop_silent()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                raise
+            return  # another worker was faster, or the client has gone
         connection = TConn(self.cfg, client, address, listener.getsockname())
         self.nr_conns += 1
         linger = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
@@ -74,6 +91,61 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super()._cap_keepalive(deadline)
         for connection in self.pending_conns:
             connection.timeout = min(connection.timeout, deadline)
+
+    def _drop_silent(self) -> None:
+        """Where there is no room for a newcomer, who has waited longest without a word makes it."""
+        if self.pending_conns:
+            connection = self.pending_conns.popleft()
+            self.poller.unregister(connection.sock)
+            self.nr_conns -= 1
+            connection.close()
+
+    def enqueue_req(self, connection: TConn) -> None:
+        self._busy[connection] = time.monotonic() + REQUEST_SECONDS
+        super().enqueue_req(connection)
+
+    def finish_request(self, connection: TConn, done: "Future[Any]") -> None:
+        """Let the client take the last answer, and close, without waiting for it.
+
+        gunicorn waits for two seconds, in the one thread that accepts: four clients a second who do not close would
+        stop the service.
+        """
+        self._busy.pop(connection, None)
+        if not done.cancelled() and done.exception() is None and done.result():
+            super().finish_request(connection, done)
+            return
+        try:
+            connection.sock.setblocking(False)
+            connection.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._drain, connection))
+        except (OSError, ValueError):  # it is closed already
+            self.nr_conns -= 1
+            connection.close()
+        else:
+            self._lingering[connection] = time.monotonic() + LINGER_SECONDS
+
+    def _drain(self, connection: TConn, client: socket.socket) -> None:
+        with suppress(OSError):
+            if client.recv(65_536):
+                return
+        self._let_go(connection)
+
+    def _let_go(self, connection: TConn) -> None:
+        del self._lingering[connection]
+        self.poller.unregister(connection.sock)
+        self.nr_conns -= 1
+        connection.close()
+
+    def murder_pending(self) -> None:
+        """Also end those who linger too long, and those who hold a thread by sending or reading next to nothing."""
+        super().murder_pending()
+        moment = time.monotonic()
+        for connection in [one for one, end in self._lingering.items() if end < moment]:
+            self._let_go(connection)
+        for connection in [one for one, end in self._busy.items() if end < moment]:
+            del self._busy[connection]
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)  # its thread wakes up and gives the connection back
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         refusal, request_id = _refusal_for(exc), uuid.uuid4().hex

@@ -19,7 +19,7 @@ CLIENTS = 200
 SECONDS = 30
 LOG_ROUNDS = 10
 # Of what bcrypt can do with nothing beside it. Here the clients, the guarded requests and the database run on the same
-# cores: measured 0.77 to 0.81 on two that were shared with other work besides. The aim, 0.85, was not reached there.
+# cores: measured 0.69 to 0.81 on two that were shared with other work besides. The aim, 0.85, was not reached there.
 LEAST_SHARE = 0.65
 WORKERS = 2
 CHECKS = f"""

@@ -246,7 +246,7 @@ class TestTheGate:
                 holders.append(threading.Thread(target=passwords.gate.run, args=(lambda: leave.wait(60),)))
                 holders[-1].start()
             give_up = time.monotonic() + 30
-            while passwords.gate._places._value > sum(places) - number:
+            while passwords.gate._free_places > sum(places) - number:
                 assert time.monotonic() < give_up
                 time.sleep(0.001)
 
@@ -285,7 +285,7 @@ class TestTheGate:
         waiting = threading.Thread(target=lambda: answers.append(attempt(app.test_client(), ALICE, PASSWORD)))
         waiting.start()
         give_up = time.monotonic() + 30
-        while passwords.gate._places._value > 0 and not answers:
+        while passwords.gate._free_places > 0 and not answers:
             assert time.monotonic() < give_up
             time.sleep(0.001)
         gate.open()
