@@ -171,6 +171,24 @@ def test_the_last_admin_cannot_be_locked_out(client, admin, bob, database, body)
     assert answer.status_code in (200, 204)
 
 
+def test_a_text_of_another_stack_is_no_second_admin(client, admin, database):
+    database.users.insert_one({"email": CHARLIE, "password": "x", "roles": "admin"})
+    own_id = client.get("/users/me", headers=admin).get_json()["id"]
+    answer = client.patch(f"/admin/users/{own_id}", json={"disabled": True}, headers=admin)
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "last_admin")
+
+
+@pytest.mark.parametrize("odd", [None, "admin", 1, {"a": 1}])
+def test_documents_of_another_stack_are_looked_after_as_well(app, client, admin, database, odd):
+    charlie = database.users.insert_one({"email": CHARLIE, "password": "x", "roles": odd, "sessions": odd}).inserted_id
+    run = app.test_cli_runner().invoke
+    assert run(args=["users", "revoke", CHARLIE, "editor"]).exit_code == 0
+    assert client.delete(f"/admin/users/{charlie}/sessions", headers=admin).status_code == 204
+    assert run(args=["users", "grant", CHARLIE, "editor"]).exit_code == 0
+    shown = client.get(f"/admin/users/{charlie}", headers=admin).get_json()
+    assert (shown["roles"], shown["sessions"]) == (["editor"], [])
+
+
 def test_two_admins_who_remove_each_other_at_once_leave_one(app, client, admin, bob, database):
     own_id = client.get("/users/me", headers=admin).get_json()["id"]
     bobs_id, bobs_token = bob

@@ -487,6 +487,11 @@ class TestRandomly:
             assert answer.status_code == 401
 
 
+def test_fields_named_like_ours_are_unknown_fields(client):
+    answer = client.post("/auth", json={**GOOD, "code": 1, "detail": 2})
+    assert_problem(answer, 422, "validation_failed", ("/code", "unknown_field"), ("/detail", "unknown_field"))
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 def test_the_service_answers_as_its_description_says(app, client, database, mode):
     """All checks of schemathesis but one: JSON Schema cannot say which text is an e-mail address to us."""

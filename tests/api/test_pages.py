@@ -120,3 +120,8 @@ def test_every_answer_has_the_security_headers(get, path):
 
 def test_an_answer_of_the_api_may_load_nothing(get):
     assert get("/healthz").headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_a_range_beyond_the_end_says_so(client):
+    answer = client.get("/docs/swagger-ui.css", headers={"Range": "bytes=99999999-"})
+    assert (answer.status_code, answer.get_json()["code"]) == (416, "range_not_satisfiable")

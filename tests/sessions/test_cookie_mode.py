@@ -78,6 +78,13 @@ def test_signing_out_by_cookie_ends_the_session_and_removes_the_cookie(browser):
     assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 401
 
 
+def test_signing_out_by_cookie_does_not_mind_a_proxys_basic_authentication(browser):
+    headers = {"Authorization": "Basic YTpi"}
+    refused = browser.delete("/auth", headers=headers, base_url=HTTPS)
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "cross_site_refused")
+    assert browser.delete("/auth", headers={**SCRIPT, **headers}, base_url=HTTPS).status_code == 204
+
+
 @pytest.mark.parametrize("bearer_of", ["garbage", "another session"])
 def test_signing_out_by_cookie_does_not_mind_a_bearer_token_beside_it(browser, alice, bearer_of):
     token = browser.signed_in.get_json()["token"]

@@ -43,6 +43,12 @@ def test_an_e_mail_of_any_characters_is_one_plain_header(client, alice, database
     assert "Set-Cookie" not in answer.headers
 
 
+def test_a_comma_makes_no_two_roles_of_one(client, alice, database):
+    database.users.update_one({}, {"$set": {"roles": ["x,admin", "editor"]}})
+    answer = client.get("/auth/verify", headers=bearer(alice))
+    assert answer.headers["X-Auth-Roles"] == "x%2Cadmin,editor"
+
+
 def test_signing_up_with_such_an_address_works(client):
     body = {"email": "josé@exämple.com", "password": PASSWORD}
     assert client.post("/users", json=body).status_code == 201

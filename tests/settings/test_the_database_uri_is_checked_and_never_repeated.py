@@ -2,6 +2,7 @@
 
 import pytest
 from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import ReadPreference
 
 from authservice import create_app
 from authservice.config import ConfigurationError, load
@@ -93,6 +94,11 @@ def test_what_the_uri_leaves_open_is_set_for_safety():
     assert client.write_concern.document == {"w": "majority", "j": True}
     assert client.codec_options == CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
     assert mongo.db.name == "authexample"
+
+
+def test_a_lagging_secondary_is_never_asked_who_may_pass():
+    client_of("mongodb://127.0.0.1:1/authexample?readPreference=secondary")
+    assert mongo.users.read_preference == ReadPreference.PRIMARY
 
 
 def test_what_the_uri_says_wins():
