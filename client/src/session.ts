@@ -146,11 +146,13 @@ export class Session extends EventTarget {
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const era = this.#era;
     const who = this.#user?.id;
+    const token = this.#token;
     try {
       return await this.#guarded<T>(era, method, path, body);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
-      const renewed = await this.#renew();
+      // A late answer to a token that was renewed in the meantime is no reason to renew again.
+      const renewed = this.#token !== token || (await this.#renew());
       // Somebody else may have signed in in another tab: what one user asked is never done as another.
       const isAnother = who !== undefined && who !== this.#user?.id;
       if (!renewed || era !== this.#era || isAnother) throw new Superseded();
