@@ -3,6 +3,7 @@
 import atexit
 import gc
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -41,6 +42,8 @@ threads = 8
 # silence. Worker.accept spreads the connections instead: 16 that are kept were 0 and 16, and are 7 and 9.
 reuse_port = False
 keepalive = 30  # longer than a phone's pause between two screens; a connection that is kept costs no thread
+# Each connection is a file: a limit that is lower than usual (macOS has 256) must not end a worker.
+worker_connections = max(64, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
 backlog = 2048
 max_requests = 0  # nothing leaks that a restart would have to mend
 limit_request_line = 4094

@@ -24,8 +24,9 @@ BCRYPT_BYTES = 72  # bcrypt reads no more
 _REDUCTION_KEY = b"authservice: a password of more than 72 bytes"
 # Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
 _WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
-# Measured, p99 of a guarded route while 64 clients sign in, and sign-ins/s: at 0 266 ms and 13.5, at 5 185 ms and 15.3,
-# at 10 104 ms and 16.3, at 19 62 ms and 16.9. At 19 whatever else the machine does would starve sign-in.
+# Measured in one short round each, on a busy machine: p99 of a guarded route while 64 clients sign in, and sign-ins/s:
+# at 0 266 ms and 13.5, at 5 185 ms and 15.3, at 10 104 ms and 16.3, at 19 62 ms and 16.9. At 19 whatever else the
+# machine does might starve sign-in; that is feared and not measured.
 HASHING_NICENESS = 10
 
 
