@@ -30,6 +30,7 @@ from authservice.web import problems
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3
 REQUEST_SECONDS = 15.0  # more than any honest request takes, its wait for a thread and for the gate included
+LEAST_SECONDS = 3.0  # for a request that has waited longer than that for its thread
 LINGER_SECONDS = 2.0  # for a client to take its last answer and close
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._queued: dict[TConn, float] = {}  # until when a request should have been answered
         self._busy: dict[TConn, float] = {}  # until when a thread may work for a connection
         self._lingering: dict[TConn, float] = {}  # until when a client may close by itself
 
@@ -101,8 +103,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.close()
 
     def enqueue_req(self, connection: TConn) -> None:
-        self._busy[connection] = time.monotonic() + REQUEST_SECONDS
+        self._queued[connection] = time.monotonic() + REQUEST_SECONDS
         super().enqueue_req(connection)
+
+    def handle(self, connection: TConn) -> Any:
+        """In a thread: only from here on can the client hold anything up."""
+        self._busy[connection] = max(self._queued.pop(connection), time.monotonic() + LEAST_SECONDS)
+        return super().handle(connection)
 
     def finish_request(self, connection: TConn, done: "Future[Any]") -> None:
         """Let the client take the last answer, and close, without waiting for it.
@@ -142,8 +149,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         moment = time.monotonic()
         for connection in [one for one, end in self._lingering.items() if end < moment]:
             self._let_go(connection)
-        for connection in [one for one, end in self._busy.items() if end < moment]:
-            del self._busy[connection]
+        for connection in [one for one, end in [*self._busy.items()] if end < moment]:
+            self._busy.pop(connection, None)
             with suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)  # its thread wakes up and gives the connection back
 
