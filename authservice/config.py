@@ -21,6 +21,7 @@ DEVELOPMENT_ORIGINS = (
     "capacitor://localhost,ionic://localhost"
 )
 BODY_MAX_BYTES = 16_384
+ROLES_MAX = 32  # they travel in every access token, and in a header to the services behind it
 SECRET_MIN_BYTES = 32  # RFC 7518 section 3.2: a key for HS256 has at least the size of its output
 PUBLISHED_SECRETS = frozenset(
     {

@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates, validates_schema
 
-from authservice.store.users import ROLES_MAX
+from authservice.config import ROLES_MAX
 from authservice.web.bodies import Body, Email, Flag, Number, Text, fault
 
 PAGE_MAX = 100

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
 from authservice.security import emails
 from authservice.store import sessions, users
 from authservice.store.sessions import Session
-from authservice.store.users import ADMIN, ROLES_MAX, User
+from authservice.store.users import ADMIN, User
 
 PAGE_SIZE = 100
 

@@ -13,12 +13,13 @@ from flask import Flask, current_app
 from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
 
 from authservice import extensions
+from authservice.config import ROLES_MAX
 from authservice.security import strict_json
 
 TOKEN_MAX_BYTES = 4_096
 _LEEWAY_SECONDS = 5  # a host whose clock is 3 s ahead is no forger
 _REMEMBERED_TOKENS = 4_096
-_ROLES_MAX, _ROLE_MAX_CHARACTERS = 32, 32
+_ROLE_MAX_CHARACTERS = 32
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
@@ -88,7 +89,7 @@ def issue_access(user_id: str, email: str, roles: tuple[str, ...], session_id: s
     is the user's document.
     """
     short = [role for role in roles if len(role) <= _ROLE_MAX_CHARACTERS]
-    claims = {"email": email, "roles": short[:_ROLES_MAX], "sid": session_id}
+    claims = {"email": email, "roles": short[:ROLES_MAX], "sid": session_id}
     token: str = create_access_token(user_id, additional_claims=claims, expires_delta=lifetime)
     return token
 

@@ -17,13 +17,13 @@ from bson import ObjectId
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 
+from authservice.config import ROLES_MAX
 from authservice.errors import DatabaseUnavailable
 from authservice.extensions import mongo
 from authservice.store import asks_database
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
 ADMIN = "admin"
-ROLES_MAX = 32  # they travel in every access token, and in a header to the services behind it
 _INDEX_PAUSE_SECONDS = 60.0
 _BELOW_ALL_IDS = "0" * 24
 
