@@ -66,25 +66,17 @@ def refresh(refresh_token: str) -> SignedIn:
     Raises TokenInvalid, TokenExpired, TokenReused, DatabaseUnavailable. Source: RFC 9700 section 4.14.
     """
     claims = tokens.verify(refresh_token)
-    found = sessions.find(claims.user_id, claims.session_id) if claims.type == "refresh" else None
-    if found is None:
+    if claims.type != "refresh":
         raise TokenInvalid
-    user, session = found
+    user, session = _find(claims)
     if session.expires_at <= now():
         raise TokenExpired
-    successor = _successor(session)
-    if claims.token_id == session.refresh_id and sessions.rotate(user.id, successor):
-        log.info("refresh", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
-        return _pair(user, successor)
-    return _refresh_again(claims)
-
-
-def _refresh_again(claims: Claims) -> SignedIn:
-    """For a refresh token that is not the current one, or was not any more when its turn came."""
-    found = sessions.find(claims.user_id, claims.session_id)
-    if found is None:
-        raise TokenInvalid
-    user, session = found
+    if claims.token_id == session.refresh_id:
+        successor = _successor(session)
+        if sessions.rotate(user.id, successor):
+            log.info("refresh", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
+            return _pair(user, successor)
+        user, session = _find(claims)  # another was faster, and what is stored now decides
     # Of a clock that was set back, the rotation lies ahead: that is no grace for the hours between.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
         log.info("refresh", extra={"outcome": "again", "userId": user.id, "sessionId": session.id})
@@ -92,6 +84,13 @@ def _refresh_again(claims: Claims) -> SignedIn:
     sessions.end(user.id, session.id)
     log.warning("refresh", extra={"outcome": "token_reused", "userId": user.id, "sessionId": session.id})
     raise TokenReused
+
+
+def _find(claims: Claims) -> tuple[User, Session]:
+    found = sessions.find(claims.user_id, claims.session_id)
+    if found is None:
+        raise TokenInvalid
+    return found
 
 
 def sign_out(token: str) -> None:
