@@ -1,5 +1,10 @@
 """How the service is served: ``gunicorn wsgi:app`` in this directory reads this file."""
 
+from gevent import monkey
+
+# Before anything binds a name of what is patched. The master keeps its own ways with signals and children.
+monkey.patch_all(os=False, queue=False, signal=False, subprocess=False)
+
 import atexit
 import gc
 import os

@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+import gevent.threadpool
 from flask import Flask
+from gevent import monkey
 
 from authservice import metrics
 from authservice.errors import HashingBusy
@@ -56,8 +58,10 @@ class HashingGate:
     def init_app(self, app: Flask) -> None:
         concurrency, queue = app.config["BCRYPT_CONCURRENCY"], app.config["BCRYPT_QUEUE"]
         self._free_places = concurrency + queue
-        # The threads start with the first password: nothing is lost when the process forks before that.
-        self._threads = ThreadPoolExecutor(concurrency, "hashing", initializer=_give_way)
+        # Real threads, for a greenlet that hashes would stop all others. They start with the first password: nothing
+        # is lost when the process forks before that.
+        is_patched = monkey.is_module_patched("threading")
+        self._threads = (gevent.threadpool.ThreadPoolExecutor if is_patched else ThreadPoolExecutor)(concurrency)
 
     def require_place(self) -> None:
         """Look before any other work is done for nothing; ``run`` has the last word. Raises HashingBusy."""
@@ -72,7 +76,7 @@ class HashingGate:
             self._free_places -= 1
         metrics.hashing_depth.inc()
         try:
-            return self._threads.submit(hashing).result()
+            return self._threads.submit(_give_way_and, hashing).result()
         finally:
             metrics.hashing_depth.dec()
             with self._lock:
@@ -143,11 +147,11 @@ def _spend(password: str, lowest_cost: int, highest_cost: int) -> None:
         bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])
 
 
-def _give_way() -> None:
-    """Hashing yields the core to the threads that answer. Linux alone has a priority per thread."""
+def _give_way_and(hashing: Callable[[], T]) -> T:
+    """Hashing yields the core to whatever answers. Linux alone has a priority per thread."""
     if sys.platform == "linux":
-        thread = threading.get_native_id()
         # Beside what the service itself was started with: to come back from a higher niceness nobody is allowed.
-        niceness = min(os.getpriority(os.PRIO_PROCESS, thread) + HASHING_NICENESS, 19)
+        niceness = min(os.getpriority(os.PRIO_PROCESS, os.getpid()) + HASHING_NICENESS, 19)
         with suppress(OSError):  # a sandbox may forbid it, and hashing goes on without
-            os.setpriority(os.PRIO_PROCESS, thread, niceness)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+    return hashing()

@@ -1,27 +1,28 @@
-"""The gunicorn worker: what gunicorn itself refuses, before any application sees it, is problem+json as well."""
+"""The gunicorn worker: a greenlet for each connection, bounded in time, and what gunicorn refuses is problem+json."""
 
-import errno
 import json
 import logging
-import selectors
 import socket
 import time
 import uuid
-from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
+import gevent
+import gevent.socket
+from gevent.pool import Pool
 from gunicorn import util
+from gunicorn.http import get_parser
 from gunicorn.http.errors import (
     ConfigurationProblem,
     InvalidResponseHeader,
     InvalidResponseHeaderName,
     LimitRequestHeaders,
     LimitRequestLine,
+    NoMoreData,
     ParseException,
 )
-from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+from gunicorn.workers.ggevent import GeventWorker
 
 from authservice import errors
 from authservice.errors import Refusal
@@ -29,130 +30,111 @@ from authservice.web import problems
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3
-REQUEST_SECONDS = 15.0  # more than any honest request takes, its wait for a thread and for the gate included
-LEAST_SECONDS = 3.0  # for a request that has waited longer than that for its thread
-LINGER_SECONDS = 2.0  # for a client to take its last answer and close
+ACCEPTED_AT_ONCE = 4
+REQUEST_SECONDS = 15.0  # more than any honest request takes, its wait for the gate included
+LINGER_SECONDS = 2.0  # for a client to take its last answer; for one that is kept, to ask once more as the worker ends
+TICK_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threads, with refusals of ours, patience that costs no thread, and an end that resets nobody."""
+class Worker(GeventWorker):  # type: ignore[misc]
+    """gunicorn's greenlets, with refusals of ours, an end to every wait, and an end of its own that resets nobody."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._queued: dict[TConn, float] = {}  # until when a request should have been answered
-        self._busy: dict[TConn, float] = {}  # until when a thread may work for a connection
-        self._lingering: dict[TConn, float] = {}  # until when a client may close by itself
+        self._connections = Pool(self.worker_connections)
+        # Until when each may wait: for its next request, the longest waiting first, and for its answer.
+        self._idle: dict[Any, float] = {}
+        self._busy: dict[Any, float] = {}
 
-    def accept(self, listener: Any) -> None:
-        """Take a connection, which gets a thread with its first byte.
+    def patch(self) -> None:
+        """Only the listeners: gunicorn.conf.py has patched Python itself, before anything was imported."""
+        self.sockets = [
+            gevent.socket.socket(listener.FAMILY, socket.SOCK_STREAM, fileno=listener.sock.detach())
+            for listener in self.sockets
+        ]
 
-        gunicorn gives it one at once, for up to five seconds: four connections that a browser opens ahead of need
-        would hold a whole worker.
+    def run(self) -> None:
+        """Serve until told to end; then answer all that was asked, of those too who have only just connected."""
+        for listener in self.sockets:
+            listener.setblocking(False)
+        accepting = [gevent.spawn(self._accept, listener) for listener in self.sockets]
+        while self.alive:
+            self._tick()
+        gevent.killall(accepting)
+        # Behind a master that has closed its own listeners, the kernel resets whoever is not accepted.
+        for listener in self.sockets:
+            with suppress(OSError):
+                while not self._connections.full():
+                    self._connections.spawn(self.handle, listener, *listener.accept())
+            listener.close()
+        end = time.monotonic() + LINGER_SECONDS
+        self._idle = {client: min(until, end) for client, until in self._idle.items()}
+        give_up = time.monotonic() + self.cfg.graceful_timeout
+        while len(self._connections) and time.monotonic() < give_up:
+            self._tick()
+
+    def _tick(self) -> None:
+        """Tell the master that all is well, and cut off who has had his time."""
+        self.notify()
+        moment = time.monotonic()
+        for waiting in (self._idle, self._busy):
+            for client in [client for client, until in waiting.items() if until < moment]:
+                _cut_off(client)
+        gevent.sleep(TICK_SECONDS)
+
+    def _accept(self, listener: Any) -> None:
+        """Take connections for ever.
+
         The fuller a worker is, the longer it hesitates: else the one that is awake already takes them all, and with
         clients that keep their connections the other cores, and their share of the hashing, lie idle.
         """
-        if self.alive:
-            time.sleep(min(self.nr_conns * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
-        if self.nr_conns >= self.worker_connections - 1:
-            self._drop_silent()
+        while True:
+            gevent.socket.wait_read(listener.fileno())
+            gevent.sleep(min(len(self._connections) * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
+            try:
+                for _ in range(ACCEPTED_AT_ONCE):
+                    client, address = listener.accept()
+                    if self._connections.full():
+                        self._make_room()
+                    self._connections.spawn(self.handle, listener, client, address)
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # another worker was faster, or the client has gone
+            except OSError:  # too many open files
+                self._make_room()
+                gevent.sleep(TICK_SECONDS)
+
+    def _make_room(self) -> None:
+        """Who has waited longest without a request gives way to a newcomer."""
+        for client in self._idle:
+            _cut_off(client)
+            break
+
+    def handle(self, listener: Any, client: Any, address: Any) -> None:
+        """One connection, from its first byte to its last."""
+        client.setblocking(True)
+        request = None
         try:
-            client, address = listener.accept()
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                self._drop_silent()
-            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
-                raise
-            return  # another worker was faster, or the client has gone
-        connection = TConn(self.cfg, client, address, listener.getsockname())
-        self.nr_conns += 1
-        linger = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
-        connection.timeout = time.monotonic() + linger
-        self.pending_conns.append(connection)
-        self.poller.register(client, selectors.EVENT_READ, partial(self.on_pending_socket_readable, connection))
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Once the worker ends: take what has connected already and then let go of the listeners.
-
-        gunicorn keeps them open until its last request is answered. Behind a master that has closed its own, the
-        kernel would go on to accept for nobody, and reset those clients in the end.
-        """
-        super().set_accept_enabled(enabled)
-        if enabled or self.alive:
-            return
-        for listener in self.sockets:
-            waiting = -1
-            while waiting < self.nr_conns:
-                waiting = self.nr_conns
-                self.accept(listener)
-            listener.close()
-
-    def _cap_keepalive(self, deadline: float) -> None:
-        """Those that have not said a word yet end with those that have nothing more to say."""
-        super()._cap_keepalive(deadline)
-        for connection in self.pending_conns:
-            connection.timeout = min(connection.timeout, deadline)
-
-    def _drop_silent(self) -> None:
-        """Where there is no room for a newcomer, who has waited longest without a word makes it."""
-        if self.pending_conns:
-            connection = self.pending_conns.popleft()
-            self.poller.unregister(connection.sock)
-            self.nr_conns -= 1
-            connection.close()
-
-    def enqueue_req(self, connection: TConn) -> None:
-        self._queued[connection] = time.monotonic() + REQUEST_SECONDS
-        super().enqueue_req(connection)
-
-    def handle(self, connection: TConn) -> Any:
-        """In a thread: only from here on can the client hold anything up."""
-        self._busy[connection] = max(self._queued.pop(connection), time.monotonic() + LEAST_SECONDS)
-        return super().handle(connection)
-
-    def finish_request(self, connection: TConn, done: "Future[Any]") -> None:
-        """Let the client take the last answer, and close, without waiting for it.
-
-        gunicorn waits for two seconds, in the one thread that accepts: four clients a second who do not close would
-        stop the service.
-        """
-        self._busy.pop(connection, None)
-        if not done.cancelled() and done.exception() is None and done.result():
-            super().finish_request(connection, done)
-            return
-        try:
-            connection.sock.setblocking(False)
-            connection.sock.shutdown(socket.SHUT_WR)
-            self.poller.register(connection.sock, selectors.EVENT_READ, partial(self._drain, connection))
-        except (OSError, ValueError):  # it is closed already
-            self.nr_conns -= 1
-            connection.close()
-        else:
-            self._lingering[connection] = time.monotonic() + LINGER_SECONDS
-
-    def _drain(self, connection: TConn, client: socket.socket) -> None:
-        with suppress(OSError):
-            if client.recv(65_536):
-                return
-        self._let_go(connection)
-
-    def _let_go(self, connection: TConn) -> None:
-        del self._lingering[connection]
-        self.poller.unregister(connection.sock)
-        self.nr_conns -= 1
-        connection.close()
-
-    def murder_pending(self) -> None:
-        """Also end those who linger too long, and those who hold a thread by sending or reading next to nothing."""
-        super().murder_pending()
-        moment = time.monotonic()
-        for connection in [one for one, end in self._lingering.items() if end < moment]:
-            self._let_go(connection)
-        for connection in [one for one, end in [*self._busy.items()] if end < moment]:
-            self._busy.pop(connection, None)
-            with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)  # its thread wakes up and gives the connection back
+            here, parser = listener.getsockname(), get_parser(self.cfg, client, address)
+            while True:
+                request = None
+                self._idle[client] = time.monotonic() + (self.cfg.keepalive if self.alive else LINGER_SECONDS)
+                request = next(parser)
+                del self._idle[client]
+                self._busy[client] = time.monotonic() + REQUEST_SECONDS
+                self.handle_request(here, request, client, address)
+                del self._busy[client]
+                # The others have a turn: else a client that is quick to ask again never waits, and they wait for long.
+                gevent.sleep(0)
+        except (NoMoreData, StopIteration, OSError) as end:
+            log.debug("connection_ended", extra={"error": type(end).__name__})
+        except Exception as error:
+            self.handle_error(request, client, address, error)
+        finally:
+            self._idle.pop(client, None)
+            self._busy.pop(client, None)
+            _close(client)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         refusal, request_id = _refusal_for(exc), uuid.uuid4().hex
@@ -166,6 +148,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, _answer(refusal, request_id))
         except OSError:  # the client has gone
             log.debug("unanswered", extra=about)
+
+
+def _cut_off(client: Any) -> None:
+    """Its greenlet wakes up, finds that nothing more will come, and closes."""
+    with suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
+
+
+def _close(client: Any) -> None:
+    """Let the client take the last answer before it sees the end: what it still sends would reset the connection."""
+    with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65_536):
+            pass
+    client.close()
 
 
 def _refusal_for(error: BaseException) -> Refusal:
