@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import pymongo
@@ -106,7 +107,8 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def ask(*args: P.args, **kwargs: P.kwargs) -> T:
-        patience = _rest_of_patience()
+        spent = _spent()
+        patience = _rest_of_patience(spent)
         _breaker.require_hope()
         started = time.perf_counter()
         answered = True
@@ -125,24 +127,44 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
             taken = time.perf_counter() - started
             _breaker.record(answered=answered, seconds=taken)
             seconds.observe(taken)
-            if has_request_context():
-                g.database_seconds = g.get("database_seconds", 0.0) + taken
+            if spent is not None:
+                spent.seconds += taken
 
     return ask
 
 
-def _rest_of_patience() -> AbstractContextManager[None]:
+@dataclass(slots=True)
+class _Spent:
+    """What the database has taken of a request's time."""
+
+    seconds: float = 0.0
+
+
+_NO_LIMIT: AbstractContextManager[None] = nullcontext()
+
+
+def _spent() -> _Spent | None:
+    """None outside of a request: the command line asks for page after page, and has no such limit."""
+    if not has_request_context():
+        return None
+    found: _Spent | None = g.get("database_time")
+    if found is None:
+        found = g.database_time = _Spent()
+    return found
+
+
+def _rest_of_patience(spent: _Spent | None) -> AbstractContextManager[None]:
     """MONGO_TIMEOUT_MS is for all operations of a request together: three that only just end make no answer in time.
 
-    What a password takes between them does not count, and the first operation has the client's own time-out. The
-    command line asks for page after page: it has no such limit.
+    What a password takes between them does not count, and the first operation has the client's own time-out.
     Raises DatabaseUnavailable when nothing is left.
     """
-    spent: float = g.get("database_seconds", 0.0) if has_request_context() else 0.0
+    if spent is None or not spent.seconds:
+        return _NO_LIMIT
     assert mongo.cx is not None
-    if not spent or not mongo.cx.options.timeout:
-        return nullcontext()
-    left = mongo.cx.options.timeout - spent
+    if not mongo.cx.options.timeout:
+        return _NO_LIMIT
+    left = mongo.cx.options.timeout - spent.seconds
     if left <= 0:
         raise DatabaseUnavailable
     return pymongo.timeout(left)

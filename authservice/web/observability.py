@@ -3,24 +3,28 @@
 import functools
 import json
 import logging
-import os
+import random
 import re
 import time
 import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, current_app, g, has_request_context, request
 from prometheus_client import Counter, Histogram
 
 from authservice import errors, metrics, store
 from authservice.web.bodies import Blueprint, Body, Text
-from authservice.web.problems import SECURITY_HEADERS
+from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 METRICS_MEDIA_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
+_OF_EVERY_ANSWER = [*SECURITY_HEADERS.items(), ("Cache-Control", "no-store")]  # where it says nothing else itself
 _encode = json.JSONEncoder(default=str).encode  # made once: json.dumps would make one for each line
 
 log = logging.getLogger("authservice")
@@ -40,10 +44,11 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }
-        if has_request_context():
-            line["requestId"] = g.get("request_id")
-            line["ip"] = request.remote_addr
-        line.update({name: value for name, value in vars(record).items() if name not in _OWN_FIELDS})
+        given = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+        if "requestId" not in given and has_request_context():
+            environ = request.environ
+            line |= {"requestId": environ.get(REQUEST_ID), "ip": environ.get("REMOTE_ADDR")}
+        line |= given
         if record.exc_info:
             # The trace without the exception's own text, which may hold an e-mail or a URI's password.
             frames = traceback.extract_tb(record.exc_info[2])
@@ -59,8 +64,7 @@ def init_app(app: Flask) -> None:
     log.addHandler(_to_stderr)  # a second time it does nothing
     log.setLevel(logging.INFO)
     log.propagate = False
-    app.before_request(_begin)
-    app.after_request(_finish)
+    app.wsgi_app = _observed(app.wsgi_app)  # type: ignore[assignment,method-assign]
 
 
 @blueprint.route("/healthz")
@@ -97,42 +101,56 @@ def show_metrics() -> Response:
     return Response(metrics.exposition(), content_type=METRICS_MEDIA_TYPE)
 
 
-def _begin() -> None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+def _observed(answer: WSGIApplication) -> WSGIApplication:
+    """Give each request an id, and each answer its headers, its log line and its place in the figures.
+
+    Around Flask and not in its hooks: what every request pays for is cheap here.
+    """
+
+    def observe(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        # To be told apart from the others is all that it is for: no secret.
+        environ[REQUEST_ID] = given if _WELL_FORMED_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            present = {name for name, _ in headers}
+            headers += [header for header in _OF_EVERY_ANSWER if header[0] not in present]
+            headers.append(("X-Request-Id", environ[REQUEST_ID]))
+            if environ["wsgi.url_scheme"] == "https":
+                headers.append(("Strict-Transport-Security", "max-age=31536000"))
+            _record(environ, int(status[:3]), time.perf_counter() - started)
+            return start_response(status, headers, *rest)
+
+        return answer(environ, start)
+
+    return observe
 
 
-def _finish(response: Response) -> Response:
-    headers, context = response.headers, g
-    headers["X-Request-Id"] = context.request_id
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-    if request.is_secure:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
-    headers.setdefault("Cache-Control", "no-store")
-    seconds = time.perf_counter() - context.started
-    method = request.method if request.method in _METHODS else "other"  # a stranger's words are no labels
-    route = request.url_rule.rule if request.url_rule else "none"
-    _count(method, route, response.status_code, seconds)
-    log.info(
-        "request",
-        extra={
-            "method": method,
-            "route": route,
-            "status": response.status_code,
-            "milliseconds": round(seconds * 1000, 2),
-            "userId": context.user.id if "user" in context else None,
-            "code": context.get("refusal_code"),
-        },
-    )
-    return response
-
-
-def _count(method: str, route: str, status: int, seconds: float) -> None:
+def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
+    """Called while Flask still knows the request."""
+    method = (
+        environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in _METHODS else "other"
+    )  # a stranger's are no labels
+    rule = request.url_rule
+    route = rule.rule if rule else "none"
     requests, request_seconds = _figures(method, route, status)
     requests.inc()
     request_seconds.observe(seconds)
+    context = g._get_current_object()
+    user = context.get("user")
+    about = {
+        "requestId": environ[REQUEST_ID],
+        "ip": environ.get("REMOTE_ADDR"),
+        "method": method,
+        "route": route,
+        "status": status,
+        "milliseconds": round(seconds * 1000, 2),
+        "userId": user.id if user else None,
+        "code": context.get("refusal_code"),
+    }
+    # Not log.info, which looks for the file and the line of its caller.
+    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "request", (), None, extra=about))
 
 
 @functools.lru_cache(1_024)

@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
@@ -10,6 +10,7 @@ from authservice import errors
 from authservice.errors import Refusal
 
 MEDIA_TYPE = "application/problem+json"
+REQUEST_ID = "authservice.request_id"  # in the WSGI environ
 SECURITY_HEADERS = {  # of every answer; a page has a Content-Security-Policy of its own
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -60,7 +61,7 @@ def init_app(app: Flask) -> None:
 def render(refusal: Refusal) -> Response:
     """The answer for a refusal: status, headers and problem details."""
     g.refusal_code = refusal.code
-    problem = details(refusal, g.get("request_id", ""))
+    problem = details(refusal, request.environ[REQUEST_ID])
     response = Response(current_app.json.dumps(problem), refusal.status, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
     if challenge := _challenge(refusal):

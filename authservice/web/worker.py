@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 class Worker(GeventWorker):  # type: ignore[misc]
     """gunicorn's greenlets, with refusals of ours, an end to every wait, and an end of its own that resets nobody."""
 
+    sockets: list[Any]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections = Pool(self.worker_connections)
@@ -67,7 +69,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         for listener in self.sockets:
             with suppress(OSError):
                 while not self._connections.full():
-                    self._connections.spawn(self.handle, listener, *listener.accept())
+                    self._take(listener)
             listener.close()
         end = time.monotonic() + LINGER_SECONDS
         self._idle = {client: min(until, end) for client, until in self._idle.items()}
@@ -95,15 +97,18 @@ class Worker(GeventWorker):  # type: ignore[misc]
             gevent.sleep(min(len(self._connections) * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
             try:
                 for _ in range(ACCEPTED_AT_ONCE):
-                    client, address = listener.accept()
-                    if self._connections.full():
-                        self._make_room()
-                    self._connections.spawn(self.handle, listener, client, address)
+                    self._take(listener)
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another worker was faster, or the client has gone
             except OSError:  # too many open files
                 self._make_room()
                 gevent.sleep(TICK_SECONDS)
+
+    def _take(self, listener: Any) -> None:
+        client, address = listener.accept()
+        if self._connections.full():
+            self._make_room()
+        self._connections.spawn(self.handle, listener.getsockname(), client, address)
 
     def _make_room(self) -> None:
         """Who has waited longest without a request gives way to a newcomer."""
@@ -111,12 +116,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
             _cut_off(client)
             break
 
-    def handle(self, listener: Any, client: Any, address: Any) -> None:
+    def handle(self, here: Any, client: Any, address: Any) -> None:
         """One connection, from its first byte to its last."""
         client.setblocking(True)
         request = None
         try:
-            here, parser = listener.getsockname(), get_parser(self.cfg, client, address)
+            parser = get_parser(self.cfg, client, address)
             while True:
                 request = None
                 self._idle[client] = time.monotonic() + (self.cfg.keepalive if self.alive else LINGER_SECONDS)
