@@ -28,6 +28,8 @@ from authservice.web.guards import (
 
 COOKIE = "__Host-refresh"  # RFC 6265bis section 4.1.3.2: this host alone, over TLS alone, for every path
 
+_PAIR, _PAIR_BY_COOKIE = TokenSchema(), TokenSchema(exclude=["refreshToken"])
+
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in, and the sessions that it starts")
 
 
@@ -138,8 +140,7 @@ def verify(query: dict[str, str]) -> Response:
 
 def _answer(signed_in: SignedIn, *, by_cookie: bool) -> Any:
     """The tokens; with ``by_cookie`` the refresh token stands in the cookie and nowhere else."""
-    answer = TokenSchema(exclude=["refreshToken"] if by_cookie else []).dump(signed_in)
-    response = current_app.json.response(answer)
+    response = current_app.json.response((_PAIR_BY_COOKIE if by_cookie else _PAIR).dump(signed_in))
     if by_cookie:
         response.set_cookie(
             COOKIE,

@@ -59,6 +59,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = BodyParser()
 
+    def arguments(self, schema: type[Schema], **kwargs: Any) -> Callable[[Function], Function]:
+        """What the route takes. The schema is made once: of a class webargs would make one for each request."""
+        return super().arguments(schema(), **kwargs)  # type: ignore[no-any-return]
+
     def refusals(
         self, *refusals: type[Refusal], security: list[dict[str, list[str]]] | None = None
     ) -> Callable[[Function], Function]:
