@@ -1,11 +1,13 @@
-"""Start the service with two workers, drive it with wrk, print a table, and write bench/results/latest.json.
+"""Drive the service and its peers with wrk, print a table, and write bench/results/latest.json.
 
-Everything runs on the same cores in one run, one part after the other, so the ratios mean more than the figures.
+Everything runs on the same cores in one run. What is compared is measured in turns, and the median of the turns is
+taken, so the ratios mean more than the figures.
 """
 
 import base64
 import contextlib
 import json
+import logging
 import os
 import platform
 import shutil
@@ -23,28 +25,48 @@ from typing import Any
 from urllib import request
 from urllib.error import URLError
 
+import bson
+from pymongo import MongoClient
+
 from authservice import create_app, embedded
 from authservice.security.passwords import HASHING_NICENESS
 from bench import bare_flask
+from bench.table import table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "latest.json"
+NESTJS = Path(__file__).parent / "nestjs"
 SECRET = "the-bench-signs-with-this-secret-and-nothing-else-does"
 PASSWORD = "correct horse battery"
 GUARDED = {"email": "natalie@example.com", "password": PASSWORD}
-STORMING = {"email": "alice@example.com", "password": PASSWORD}  # whose sessions drop each other
 WORKERS = 2
-LOG_ROUNDS = 10  # a hash is short enough that some hundreds fit into a run
-SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
+COSTS = (10, 12)  # the tutorial's, and the default
+SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))  # of each turn; a sign-in takes longer, and so do its turns
+TURNS = 3
 IN_PROCESS_REQUESTS = 400
-IN_PROCESS_ROUNDS = 15
+IN_PROCESS_TURNS = 15
+GUNICORN = [sys.executable, "-m", "gunicorn"]
+# Each is told PORT. The service is as it ships; the others are as their documentation has them, and keep connections.
+PEERS = {
+    "authservice": [*GUNICORN, "wsgi:app"],
+    "bare Flask + find_one (gthread)": [
+        *GUNICORN, "-c", os.devnull, "--keep-alive", "30", "-w", str(WORKERS), "--log-level", "warning",
+        "-k", "gthread", "--threads", "4", "-b", "127.0.0.1:PORT", "bench.bare_flask:create_app()",
+    ],
+    "bare FastAPI + find_one (uvicorn)": [
+        sys.executable, "-m", "uvicorn", "--workers", str(WORKERS), "--log-level", "warning", "--no-access-log",
+        "--port", "PORT", "bench.bare_fastapi:app",
+    ],
+    "the tutorial's NestJS app": ["node", str(NESTJS / "main.js")],
+}  # fmt: skip
 
 BCRYPT_CHECKS = f"""
-import bcrypt, os, time
+import bcrypt, os, sys, time
 os.nice({HASHING_NICENESS})
-hashed = bcrypt.hashpw(b"x", bcrypt.gensalt({LOG_ROUNDS}))
+cost, seconds = int(sys.argv[1]), float(sys.argv[2])
+hashed = bcrypt.hashpw(b"x", bcrypt.gensalt(cost))
 checks, started = 0, time.perf_counter()
-while time.perf_counter() - started < {SECONDS}:
+while time.perf_counter() - started < seconds:
     bcrypt.checkpw(b"y", hashed)
     checks += 1
 print(checks / (time.perf_counter() - started))
@@ -54,10 +76,16 @@ print(checks / (time.perf_counter() - started))
 def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
+    peers = dict(PEERS)
+    if shutil.which("npm") is None:
+        print("npm is not installed, so the tutorial's NestJS app is not measured")
+        peers.popitem()
+    else:
+        subprocess.run(["npm", "--prefix", str(NESTJS), "ci", "--silent"], check=True)
     with tempfile.TemporaryDirectory() as directory:
         database = embedded.start(Path(directory) / "database")
         try:
-            figures = measure(database, Path(directory))
+            figures = measure(peers, database, Path(directory))
         finally:
             database.stop()
     RESULTS.parent.mkdir(exist_ok=True)
@@ -65,70 +93,116 @@ def main() -> None:
     print(table(figures))
 
 
-def measure(database: embedded.Server, directory: Path) -> dict[str, Any]:
-    figures: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "load_average": []}
-    figures["load_average"].append(os.getloadavg()[0])
+def measure(peers: dict[str, list[str]], database: embedded.Server, directory: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat(), "machine": machine()}
+    load_average = [os.getloadavg()[0]]
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FLASK_")},
         "FLASK_MONGO_URI": database.uri,
         "FLASK_JWT_SECRET_KEY": SECRET,
-        "FLASK_BCRYPT_LOG_ROUNDS": str(LOG_ROUNDS),
-        "FLASK_MAX_SESSIONS": "20",
         "WEB_CONCURRENCY": str(WORKERS),
     }
-    server = database_pid(database)
-    gunicorn = [sys.executable, "-m", "gunicorn"]
+    progress("starting up")
     started = time.monotonic()
-    with serving([*gunicorn, "wsgi:app"], environment, directory / "service.log", "/readyz") as (url, master):
+    with serving(PEERS["authservice"], environment, directory, "/readyz") as (url, _):
         figures["start_up_seconds"] = time.monotonic() - started
-        for credentials in (GUARDED, STORMING):
-            post(f"{url}/users", credentials)
-        token, user = (signed_in := post(f"{url}/auth", GUARDED))["token"], signed_in["user"]["id"]
-        bearer = ["-H", f"Authorization: Bearer {token}"]
-        wrk(f"{url}/users/test", 16, *bearer, seconds=1)
-        for connections in (16, 64):
-            before = cpu_seconds(server), cpu_seconds(*workers_of(master))
-            guarded = wrk(f"{url}/users/test", connections, *bearer)
-            guarded["database_cpu_us"] = (cpu_seconds(server) - before[0]) / guarded["ok"] * 1e6
-            guarded["service_cpu_us"] = (cpu_seconds(*workers_of(master)) - before[1]) / guarded["ok"] * 1e6
-            figures[f"guarded_{connections}"] = guarded
-        figures["bcrypt_limit"] = [bcrypt_limit()]
-        for connections in (8, 32):
-            figures[f"sign_in_{connections}"] = sign_ins(url, connections)
-        figures["bcrypt_limit"].append(bcrypt_limit())
-        storm = threading.Thread(target=sign_ins, args=(url, 64), kwargs={"seconds": SECONDS + 2})
+        post(f"{url}/users", GUARDED)
+        signed_in = post(f"{url}/auth", GUARDED)
+    token, user = signed_in["token"], signed_in["user"]["id"]
+    environment |= {
+        "BENCH_USER_ID": user,
+        "BENCH_SESSION_ID": json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sid"],
+        "BENCH_TOKEN": token,
+    }
+    with MongoClient(database.uri) as client:
+        document = bson.encode(client.get_default_database().users.find_one({"_id": bson.ObjectId(user)}))
+    server = children(database.keeper.pid)[0]
+    figures["guarded"] = {"embedded": guarded(peers, environment, database.uri, server, directory)}
+    with instant_mongo(document) as (uri, pid):
+        figures["guarded"]["instant"] = guarded(peers, environment, uri, pid, directory)
+    figures["cpu"] = cpu_per_request({**environment, "BENCH_MONGO_URI": database.uri}, token)
+    figures["sign_in"] = {str(cost): sign_in(cost, environment, directory) for cost in COSTS}
+    progress("guarded requests in a storm of sign-ins")
+    with serving(PEERS["authservice"], environment, directory, "/readyz") as (url, master):
+        post(f"{url}/users", {"email": "storm@example.com", "password": PASSWORD})
+        storm = threading.Thread(target=sign_ins, args=(url, 64, 4 * SECONDS, "storm@example.com"))
         storm.start()
-        time.sleep(1)
-        figures["guarded_in_storm"] = wrk(f"{url}/users/test", 2, *bearer)
+        time.sleep(SECONDS)
+        figures["guarded_in_storm"] = wrk(f"{url}/users/test", 2, bearer(token), seconds=2 * SECONDS)
         storm.join()
-        figures["worker_memory_mib"] = [proportional_mib(pid) for pid in workers_of(master)]
+        figures["worker_memory_mib"] = [proportional_mib(pid) for pid in children(master)]
+    return {**figures, "load_average": [*load_average, os.getloadavg()[0]]}
 
-    session = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sid"]
-    bare = {**environment, "BENCH_MONGO_URI": database.uri, "BENCH_USER_ID": user, "BENCH_SESSION_ID": session}
-    plain = ["-c", os.devnull, "--keep-alive", "30", "-w", str(WORKERS), "--log-level", "warning"]
-    flask = [*gunicorn, *plain, "-k", "gthread", "--threads", "4", "bench.bare_flask:create_app()"]
-    with serving(flask, bare, directory / "flask.log", "/users/test") as (url, _):
-        wrk(f"{url}/users/test", 16, seconds=1)
-        for connections in (16, 64):
-            figures[f"bare_flask_{connections}"] = wrk(f"{url}/users/test", connections)
-    fastapi = [sys.executable, "-m", "uvicorn", "--workers", str(WORKERS), "--log-level", "warning",
-               "--no-access-log", "bench.bare_fastapi:app"]  # fmt: skip
-    with serving(fastapi, bare, directory / "fastapi.log", "/users/test") as (url, _):
-        wrk(f"{url}/users/test", 16, seconds=1)
-        for connections in (16, 64):
-            figures[f"bare_fastapi_{connections}"] = wrk(f"{url}/users/test", connections)
-    figures["cpu"] = cpu_per_request(bare, token)
-    figures["load_average"].append(os.getloadavg()[0])
-    return figures
+
+def guarded(peers: dict[str, list[str]], environment: dict[str, str], uri: str, server: int, directory: Path) -> Any:
+    """Connections -> peer -> figures. All run all the time, and are driven in turns."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = {"16": {}, "64": {}}
+    token = environment["BENCH_TOKEN"]
+    with contextlib.ExitStack() as running:
+        environment = {**environment, "FLASK_MONGO_URI": uri, "BENCH_MONGO_URI": uri}
+        urls = {
+            name: running.enter_context(serving(command, environment, directory, "/users/test", token))
+            for name, command in peers.items()
+        }
+        for url, _ in urls.values():
+            wrk(f"{url}/users/test", 64, bearer(token), seconds=1)
+        for turn in range(TURNS):
+            progress(f"guarded requests, turn {turn + 1} of {TURNS}")
+            for connections, of_peer in found.items():
+                for name, (url, master) in urls.items():
+                    before = cpu_seconds(server), cpu_seconds(*children(master))
+                    counted = wrk(f"{url}/users/test", int(connections), bearer(token))
+                    counted["database_cpu_us"] = (cpu_seconds(server) - before[0]) / counted["ok"] * 1e6
+                    counted["service_cpu_us"] = (cpu_seconds(*children(master)) - before[1]) / counted["ok"] * 1e6
+                    of_peer.setdefault(name, []).append(counted)
+    return {
+        connections: {name: medians(turns) for name, turns in of_peer.items()} for connections, of_peer in found.items()
+    }
+
+
+def sign_in(cost: int, environment: dict[str, str], directory: Path) -> dict[str, Any]:
+    """Connections -> figures, each turn between two measurements of what bcrypt can do."""
+    seconds = SECONDS * (4 if cost == 12 else 2)
+    found: dict[str, list[dict[str, float]]] = {"8": [], "32": []}
+    with serving(PEERS["authservice"], {**environment, "FLASK_BCRYPT_LOG_ROUNDS": str(cost)}, directory, "/readyz") as (
+        url,
+        _,
+    ):
+        email = f"cost-{cost}@example.com"
+        post(f"{url}/users", {"email": email, "password": PASSWORD})
+        sign_ins(url, 8, 1, email)
+        limits = [bcrypt_limit(cost, seconds)]
+        for turn in range(TURNS):
+            progress(f"sign-ins at cost {cost}, turn {turn + 1} of {TURNS}")
+            for connections, turns in found.items():
+                counted = sign_ins(url, int(connections), seconds, email)
+                limits.append(bcrypt_limit(cost, seconds))
+                counted["ratio"] = counted["rate"] / statistics.mean(limits[-2:])
+                turns.append(counted)
+    return {
+        "bcrypt_limit": statistics.median(limits),
+        **{connections: medians(turns) for connections, turns in found.items()},
+    }
+
+
+def medians(turns: list[dict[str, float]]) -> dict[str, float]:
+    return {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
+
+
+def progress(what: str) -> None:
+    print(f"... {what}", file=sys.stderr, flush=True)
 
 
 def cpu_per_request(environment: dict[str, str], token: str) -> dict[str, float]:
     """Microseconds of CPU of a guarded request and of the bare Flask route, in turns, in this process."""
     os.environ.update(environment)
     settings = {"MONGO_URI": environment["FLASK_MONGO_URI"], "JWT_SECRET_KEY": SECRET}
-    # The log goes where nobody looks, but is written.
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+    with open(os.devnull, "w") as nowhere:
         apps = {"guarded": create_app(settings), "bare_flask": bare_flask.create_app()}
+        # The log is written, to where nobody looks.
+        for handler in logging.getLogger("authservice").handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(nowhere)
 
         def ask(name: str) -> float:
             environ = {
@@ -152,7 +226,7 @@ def cpu_per_request(environment: dict[str, str], token: str) -> dict[str, float]
 
         for name in apps:
             ask(name)
-        taken = [(ask("guarded"), ask("bare_flask")) for _ in range(IN_PROCESS_ROUNDS)]
+        taken = [(ask("guarded"), ask("bare_flask")) for _ in range(IN_PROCESS_TURNS)]
     return {
         "guarded_us": statistics.median(guarded for guarded, _ in taken),
         "bare_flask_us": statistics.median(bare for _, bare in taken),
@@ -160,9 +234,9 @@ def cpu_per_request(environment: dict[str, str], token: str) -> dict[str, float]
     }
 
 
-def sign_ins(url: str, connections: int, seconds: int = SECONDS) -> dict[str, float]:
+def sign_ins(url: str, connections: int, seconds: int, email: str) -> dict[str, float]:
     """As many as possible; what the gate refuses comes again after its Retry-After."""
-    body = json.dumps(STORMING)
+    body = json.dumps({"email": email, "password": PASSWORD})
     script = Path(__file__).with_name("wrk.lua").read_text()
     script += f"\nwrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n"
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
@@ -171,10 +245,16 @@ def sign_ins(url: str, connections: int, seconds: int = SECONDS) -> dict[str, fl
         return wrk(f"{url}/auth", connections, script=file.name, seconds=seconds)
 
 
-def wrk(url: str, connections: int, *arguments: str, script: str = "", seconds: int = SECONDS) -> dict[str, float]:
+def bearer(token: str) -> str:
+    return f"Authorization: Bearer {token}"
+
+
+def wrk(
+    url: str, connections: int, header: str = "X-Bench: 1", script: str = "", seconds: int = SECONDS
+) -> dict[str, float]:
     """What wrk counted; ``rate`` is of the answers with status 200 alone."""
     script = script or str(Path(__file__).with_name("wrk.lua"))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, *arguments, url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, "-H", header, url]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counted: dict[str, float] = json.loads(printed.partition("JSON ")[2])
     if counted["other"] or counted["unanswered"]:
@@ -183,26 +263,40 @@ def wrk(url: str, connections: int, *arguments: str, script: str = "", seconds: 
     return counted
 
 
-def bcrypt_limit() -> float:
+def bcrypt_limit(cost: int, seconds: float) -> float:
     """Checks a second of as many processes as there are workers, at the priority that hashing has in them."""
-    running = [
-        subprocess.Popen([sys.executable, "-c", BCRYPT_CHECKS], stdout=subprocess.PIPE, text=True)
-        for _ in range(WORKERS)
-    ]
+    command = [sys.executable, "-c", BCRYPT_CHECKS, str(cost), str(seconds)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)]
     return sum(float(process.communicate()[0]) for process in running)
 
 
 @contextlib.contextmanager
-def serving(command: list[str], environment: dict[str, str], log: Path, path: str) -> Iterator[tuple[str, int]]:
+def instant_mongo(document: bytes) -> Iterator[tuple[str, int]]:
+    """A database that costs next to nothing; its URI and pid."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.instant_mongo", str(port)], stdin=subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdin is not None
+    process.stdin.write(document)
+    process.stdin.close()
+    try:
+        yield f"mongodb://127.0.0.1:{port}/authexample?directConnection=true&retryWrites=false", process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def serving(
+    command: list[str], environment: dict[str, str], directory: Path, path: str, token: str = ""
+) -> Iterator[tuple[str, int]]:
     """A server on a free port, from its first 200 on; its URL and pid."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    here = ["--port", str(port)] if "uvicorn" in command else []
-    bind = ["-b", f"127.0.0.1:{port}"] if "gunicorn" in command and "wsgi:app" not in command else []
+    port = free_port()
+    log = directory / f"{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, *here, *bind],
+            [word.replace("PORT", str(port)) for word in command],
             cwd=ROOT,
             env={**environment, "PORT": str(port)},
             stdout=output,
@@ -214,7 +308,7 @@ def serving(command: list[str], environment: dict[str, str], log: Path, path: st
             if process.poll() is not None:
                 sys.exit(log.read_text())
             try:
-                request.urlopen(url + path, timeout=10).close()
+                request.urlopen(request.Request(url + path, headers={"Authorization": f"Bearer {token}"}), timeout=10)
                 break
             except (URLError, ConnectionError):
                 time.sleep(0.01)
@@ -222,6 +316,13 @@ def serving(command: list[str], environment: dict[str, str], log: Path, path: st
     finally:
         process.terminate()
         process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def post(url: str, body: dict[str, str]) -> Any:
@@ -232,15 +333,6 @@ def post(url: str, body: dict[str, str]) -> Any:
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def workers_of(master: int) -> list[int]:
-    return [pid for pid in children(master) if b"gunicorn" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def database_pid(database: embedded.Server) -> int:
-    (pid,) = children(database.keeper.pid)
-    return pid
 
 
 def cpu_seconds(*pids: int) -> float:
@@ -266,50 +358,6 @@ def machine() -> str:
             model = line.partition(": ")[2]
             break
     return f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}"
-
-
-def table(figures: dict[str, Any]) -> str:
-    """In Markdown, for the README."""
-    limit = statistics.mean(figures["bcrypt_limit"])
-    lines = [
-        f"{figures['date']}, {figures['machine']}, load average "
-        f"{figures['load_average'][0]:.1f} before and {figures['load_average'][1]:.1f} after.",
-        "",
-        "| what | figure |",
-        "|---|---|",
-    ]
-    names = {
-        "guarded": "guarded route",
-        "bare_flask": "bare Flask + find_one",
-        "bare_fastapi": "bare FastAPI + find_one",
-    }
-    for connections in (16, 64):
-        for key, name in names.items():
-            found = figures[f"{key}_{connections}"]
-            lines.append(
-                f"| {name}, {connections} connections | {found['rate']:,.0f}/s, "
-                f"p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms |"
-            )
-    cpu = figures["cpu"]
-    lines.append(
-        f"| CPU of a guarded request against bare Flask | {cpu['guarded_us']:.0f} us / {cpu['bare_flask_us']:.0f} us "
-        f"= {cpu['ratio']:.2f} |"
-    )
-    for connections in (8, 32):
-        found = figures[f"sign_in_{connections}"]
-        lines.append(
-            f"| sign-ins, {connections} connections, bcrypt cost {LOG_ROUNDS} | {found['rate']:.1f}/s of "
-            f"{limit:.1f} raw checks/s = {found['rate'] / limit:.2f} |"
-        )
-    storm = figures["guarded_in_storm"]
-    guarded = figures["guarded_16"]
-    lines += [
-        f"| guarded route while 64 clients sign in | p50 {storm['p50_ms']:.1f} ms, p99 {storm['p99_ms']:.1f} ms |",
-        f"| CPU of the database for a guarded request | {guarded['database_cpu_us']:.0f} us |",
-        f"| start-up to the first 200 | {figures['start_up_seconds']:.2f} s |",
-        f"| memory of a worker (PSS) | {max(figures['worker_memory_mib']):.0f} MiB |",
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

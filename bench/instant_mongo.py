@@ -1,0 +1,89 @@
+"""A MongoDB-wire server that costs next to nothing: one document, in memory, for reading alone.
+
+``python -m bench.instant_mongo PORT`` reads the document as BSON from its standard input. It shows what the services
+themselves can do, where the embedded server on the same two cores would be most of what is measured.
+Source: MongoDB's specification of the wire protocol, OP_MSG, and OP_QUERY for a driver's first word.
+"""
+
+import asyncio
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import bson
+import uvloop
+
+HEADER = struct.Struct("<iiii")
+OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
+HELLO = {
+    "ok": 1.0, "helloOk": True, "isWritablePrimary": True, "ismaster": True, "minWireVersion": 0, "maxWireVersion": 21,
+    "maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000,
+    "logicalSessionTimeoutMinutes": 30, "readOnly": False,
+}  # fmt: skip
+
+
+class Answers:
+    """What is said to a command, encoded once where it is always the same."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+        self._found: dict[tuple[str, ...], bytes] = {}
+        self._none = self._cursor([])
+        self._hello = bson.encode(HELLO)
+        self._done = bson.encode({"ok": 1.0})
+
+    def to(self, command: dict[str, Any]) -> bytes:
+        name = next(iter(command))
+        if name == "find":
+            return self._find(command["filter"], command.get("projection", {}))
+        return self._hello if name in ("hello", "ismaster", "isMaster") else self._done
+
+    def _find(self, condition: dict[str, Any], projection: dict[str, int]) -> bytes:
+        if any(condition[key] != self._document[key] for key in ("_id", "email") if key in condition):
+            return self._none
+        names = tuple(projection)
+        if names not in self._found:
+            wanted = {"_id", *(names or self._document)}
+            self._found[names] = self._cursor([{key: self._document[key] for key in self._document if key in wanted}])
+        return self._found[names]
+
+    @staticmethod
+    def _cursor(batch: list[dict[str, Any]]) -> bytes:
+        return bson.encode({"cursor": {"firstBatch": batch, "id": bson.Int64(0), "ns": "authexample.users"}, "ok": 1.0})
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._received = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self._write: Callable[[bytes], None] = transport.write
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while len(self._received) >= HEADER.size:
+            length, number, _, kind = HEADER.unpack_from(self._received)
+            if len(self._received) < length:
+                return
+            self._answer(number, kind, self._received[HEADER.size : length])
+            self._received = self._received[length:]
+
+    def _answer(self, number: int, kind: int, message: bytes) -> None:
+        if kind == OP_MSG:  # flags, the kind of section, the document
+            said = b"\0\0\0\0\0" + self._answers.to(bson.decode(message[5:]))
+            self._write(HEADER.pack(HEADER.size + len(said), 0, number, OP_MSG) + said)
+        elif kind == OP_QUERY:  # flags, the collection's name, two numbers, the document
+            said = struct.pack("<iqii", 8, 0, 0, 1) + self._answers.to(bson.decode(message[message.index(0, 4) + 9 :]))
+            self._write(HEADER.pack(HEADER.size + len(said), 0, number, OP_REPLY) + said)
+
+
+async def main() -> None:
+    answers = Answers(bson.decode(sys.stdin.buffer.read()))
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(answers), "127.0.0.1", int(sys.argv[1]))
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
