@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from authservice.config import SETTINGS
 from authservice.security.passwords import HASHING_NICENESS
 from tests.conftest import ALICE, BOB, PASSWORD
 from tests.faults.load import Client, Load, percentile
@@ -17,17 +18,15 @@ from tests.server.processes import sign_up
 pytestmark = pytest.mark.faults
 CLIENTS = 200
 SECONDS = 30
-LOG_ROUNDS = 10
-# Of what bcrypt can do with nothing beside it. Here the clients, the guarded requests and the database run on the same
-# cores: measured 0.69 to 0.81 on two that were shared with other work besides. The aim, 0.85, was not reached there.
-LEAST_SHARE = 0.65
+LEAST_SHARE = 0.85  # of what bcrypt can do with nothing beside it, here with the clients and the database on its cores
 WORKERS = 2
+(COST,) = [int(setting.default or 0) for setting in SETTINGS if setting.name == "BCRYPT_LOG_ROUNDS"]
 CHECKS = f"""
 import bcrypt, os, time
 os.nice({HASHING_NICENESS})
-hashed = bcrypt.hashpw(b"x", bcrypt.gensalt({LOG_ROUNDS}))
+hashed = bcrypt.hashpw(b"x", bcrypt.gensalt({COST}))
 checks, started = 0, time.perf_counter()
-while time.perf_counter() - started < 4:
+while time.perf_counter() - started < 8:
     bcrypt.checkpw(b"y", hashed)
     checks += 1
 print(checks / (time.perf_counter() - started))
@@ -94,8 +93,8 @@ def storm(service, token):
 
 
 def test_200_clients_who_sign_in_for_30_s_disturb_nobody(serve):
-    # The gate as it stands by default; the suite's own services have a wide one.
-    service = serve(WORKERS, FLASK_BCRYPT_LOG_ROUNDS=str(LOG_ROUNDS), FLASK_BCRYPT_QUEUE="", FLASK_MAX_SESSIONS="5")
+    # Passwords and gate as they ship; the suite's own services have cheap ones and a wide one.
+    service = serve(WORKERS, FLASK_BCRYPT_LOG_ROUNDS="", FLASK_BCRYPT_QUEUE="")
     token, _ = sign_up(service, BOB), sign_up(service, ALICE)
     found = storm(service, token)
     print(found)

@@ -1,11 +1,7 @@
-"""Five hundred slow connections: the silent ones hold no thread, and nginx holds off the ones that drip."""
+"""Five hundred slow connections, silent ones and dripping ones, with no proxy in between: nobody waits for them."""
 
-import os
-import re
 import selectors
-import shutil
 import socket
-import subprocess
 import time
 
 import pytest
@@ -13,16 +9,11 @@ import requests
 
 from tests.conftest import bearer
 from tests.server.processes import pass_guard, sign_up
-from tests.service import ROOT, free_port
 
 pytestmark = pytest.mark.faults
 CONNECTIONS = 500
 FRESH_SECONDS = 0.25
 HEAD = b"POST /auth HTTP/1.1\r\nHost: auth.example.com\r\nContent-Type: application/json\r\nContent-Length: 200\r\n"
-
-
-def connect(port):
-    return [socket.create_connection(("127.0.0.1", port), 10) for _ in range(CONNECTIONS)]
 
 
 def drip(connections, number):
@@ -44,76 +35,38 @@ def seconds_of_fresh_requests(url, token):
 
 
 @pytest.fixture
-def nginx(tmp_path):
-    """Start nginx with the README's server block in front of a service; without TLS, and on a port of its own."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        message = "nginx is not installed: apt-get install nginx-light"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    running = []
-
-    def start(service):
-        port = free_port()
-        (block,) = re.findall(r"```nginx\n(server \{.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-        block = block.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
-        block = re.sub(r" *ssl_certificate.*\n", "", block)  # the certificate is the reader's
-        block = block.replace("127.0.0.1:3000", f"127.0.0.1:{service.port}")
-        configuration = tmp_path / "nginx.conf"
-        configuration.write_text(
-            f"""daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; worker_processes 1;
-            events {{ worker_connections 2048; }}
-            http {{
-                access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p;
-                fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
-                {block}
-            }}"""
-        )
-        process = subprocess.Popen([program, "-e", f"{tmp_path}/error.log", "-c", str(configuration)])
-        running.append(process)
-        for _ in range(100):
-            assert process.poll() is None, (tmp_path / "error.log").read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        return port
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait()
-
-
-def test_500_dripping_connections_do_not_slow_a_fresh_request_behind_nginx(serve, nginx):
-    service = serve(FLASK_TRUSTED_PROXIES="1")
-    token = sign_up(service, "alice@example.com")
-    port = nginx(service)
-    connections = connect(port)
-    try:
-        for number in range(6):
-            drip(connections, number)
-            assert seconds_of_fresh_requests(f"http://127.0.0.1:{port}", token) < FRESH_SECONDS
-            time.sleep(0.5)
-        with selectors.DefaultSelector() as waiting:  # they were slow all the while, and not refused
-            for connection in connections:
-                waiting.register(connection, selectors.EVENT_READ)
-            assert waiting.select(0) == []
-    finally:
-        for connection in connections:
-            connection.close()
-
-
-def test_500_silent_connections_do_not_slow_a_fresh_request_even_without_nginx(serve):
+def crowd(serve):
+    """A service, a token that passes its guard, and 500 connections to it."""
     service = serve()
     token = sign_up(service, "alice@example.com")
-    connections = connect(service.port)
-    try:
-        time.sleep(0.5)
-        for _ in range(3):
-            assert seconds_of_fresh_requests(service.url, token) < FRESH_SECONDS
-            time.sleep(0.5)
-    finally:
-        for connection in connections:
-            connection.close()
+    connections = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(CONNECTIONS)]
+    yield service, token, connections
+    for connection in connections:
+        connection.close()
     assert pass_guard(service, token).status_code == 200
+
+
+def assert_none_was_answered(connections):
+    """They were slow all the while, and not refused."""
+    with selectors.DefaultSelector() as waiting:
+        for connection in connections:
+            waiting.register(connection, selectors.EVENT_READ)
+        assert waiting.select(0) == []
+
+
+def test_500_dripping_connections_do_not_slow_a_fresh_request(crowd):
+    service, token, connections = crowd
+    for number in range(6):
+        drip(connections, number)
+        assert seconds_of_fresh_requests(service.url, token) < FRESH_SECONDS
+        time.sleep(0.5)
+    assert_none_was_answered(connections)
+
+
+def test_500_silent_connections_do_not_slow_a_fresh_request(crowd):
+    service, token, connections = crowd
+    time.sleep(0.5)
+    for _ in range(3):
+        assert seconds_of_fresh_requests(service.url, token) < FRESH_SECONDS
+        time.sleep(0.5)
+    assert_none_was_answered(connections)

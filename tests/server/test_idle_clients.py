@@ -1,5 +1,7 @@
-"""Clients who do nothing: they hold no thread for long, and never the one that accepts."""
+"""Clients who do nothing: they hold up nobody, and give way to those who have something to say."""
 
+import os
+import resource
 import socket
 import time
 
@@ -7,6 +9,8 @@ import pytest
 import requests
 
 from tests.server.processes import wait_until
+
+JSON_HEAD = b"POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture
@@ -52,8 +56,37 @@ def test_the_last_answer_arrives_whole_and_then_the_end(connect):
     assert answer.rstrip().endswith(b"}")
 
 
+def test_a_full_worker_lets_go_who_has_waited_longest_without_a_word(serve):
+    service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 20")
+    silent = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(40)]
+    wait_until(lambda: seconds_to_answer(service) < 1)
+    silent[0].settimeout(10)
+    assert silent[0].recv(1) == b""  # the first to come is the first to go
+    silent[-1].setblocking(False)
+    with pytest.raises(BlockingIOError):  # and the last is still there
+        silent[-1].recv(1)
+    for connection in silent:
+        connection.close()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another process' limits can be set on Linux alone")
+def test_a_worker_without_files_left_lets_go_of_the_silent_too(service):
+    (worker,) = service.workers()
+    in_use = len(os.listdir(f"/proc/{worker}/fd"))
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (in_use + 8, in_use + 8))
+    silent = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(20)]
+    wait_until(lambda: seconds_to_answer(service) < 5, 30)
+    assert service.workers() == [worker]
+    for connection in silent:
+        connection.close()
+
+
 @pytest.mark.faults
-def test_clients_who_stop_in_the_middle_are_let_go(service, connect):
-    for _ in range(40):
-        connect(b"G")
-    wait_until(lambda: seconds_to_answer(service) < 1, seconds=60)
+def test_clients_who_stop_in_the_middle_are_cut_off(connect):
+    headers, body = connect(b"G"), connect(JSON_HEAD + b"Content-Length: 9\r\n\r\n")
+    started = time.monotonic()
+    for connection, seconds in [(body, 15), (headers, 30)]:
+        connection.settimeout(60)
+        while connection.recv(65_536):
+            pass
+        assert seconds - 1 < time.monotonic() - started < seconds + 5
