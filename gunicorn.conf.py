@@ -2,7 +2,7 @@
 
 from gevent import monkey
 
-# Before anything binds a name of what is patched. The master keeps its own ways with signals and children.
+# Before anything is imported that keeps what this replaces. The master keeps its own ways with signals and children.
 monkey.patch_all(os=False, queue=False, signal=False, subprocess=False)
 
 import atexit
@@ -39,18 +39,22 @@ if ":" in os.environ.get("FLASK_METRICS", ""):
     bind.append(os.environ["FLASK_METRICS"])
 workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
 worker_class = "authservice.web.worker.Worker"
-# Measured in turns on two busy cores, CPU of the workers for a guarded request at 16 and at 64 connections: 4 threads
-# 1,260 and 1,240 us, 8 threads 1,000 and 1,370 us, which is the same within the noise. Three of them may wait for the
-# gate of the passwords, so that eight leave five to answer, where four left one.
-threads = 8
-# reuse_port stays off: no faster (823 against 868 guarded requests/s), and a second service would share the port in
-# silence. Worker.accept spreads the connections instead: 16 that are kept were 0 and 16, and are 7 and 9.
+# The figures are medians of turns on two cores that the embedded database and wrk share: guarded requests/s at 16 and
+# at 64 connections. As it is: 1,267 and 1,512.
+# A worker a core: with one, which leaves the other core to the database, 1,538 and 1,445; with three 1,205 and 1,424;
+# with four 1,139 and 1,214.
+# Greenlets and not threads: gthread with eight threads took 949 us of the workers' CPU for a request where this takes
+# 757, made 1,069 and 1,120, and 500 clients who drip their bytes held all of it. Hashing has threads of its own.
+# reuse_port stays off: 1,229 and 1,417, and a second service would share the port in silence. Worker spreads the
+# connections instead: of 16 that are kept each of two workers has 6 to 10.
 reuse_port = False
-keepalive = 30  # longer than a phone's pause between two screens; a connection that is kept costs no thread
+# Longer than a phone's pause between two screens. Without it: 964 and 1,035.
+keepalive = 30
 # Each connection is a file: a limit that is lower than usual (macOS has 256) must not end a worker.
 worker_connections = max(64, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
-backlog = 2048
+backlog = 2048  # a thousand who come in the same moment are all taken
 max_requests = 0  # nothing leaks that a restart would have to mend
+# Room for a token of 4 KiB beside a browser's cookies; errors.py tells these to clients.
 limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
@@ -64,6 +68,8 @@ accesslog = None  # the service writes its own line a request
 
 def on_starting(server):
     """In the master, before any worker: refuse bad settings once, and start the embedded database if it is wanted."""
+    if server.cfg.worker_class_str != worker_class:  # any other would hash on a greenlet, or never yield
+        sys.exit(f"the worker class must be {worker_class}, not {server.cfg.worker_class_str}: leave out -k")
     try:
         settings = load(os.environ)
         if settings["MONGO_URI"] is None:

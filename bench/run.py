@@ -53,7 +53,7 @@ PEERS = {
         *GUNICORN, "-c", os.devnull, "--keep-alive", "30", "-w", str(WORKERS), "--log-level", "warning",
         "-k", "gthread", "--threads", "4", "-b", "127.0.0.1:PORT", "bench.bare_flask:create_app()",
     ],
-    "bare FastAPI + find_one (uvicorn)": [
+    "bare FastAPI + find_one (uvicorn, async)": [
         sys.executable, "-m", "uvicorn", "--workers", str(WORKERS), "--log-level", "warning", "--no-access-log",
         "--port", "PORT", "bench.bare_fastapi:app",
     ],

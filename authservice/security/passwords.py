@@ -26,9 +26,9 @@ BCRYPT_BYTES = 72  # bcrypt reads no more
 _REDUCTION_KEY = b"authservice: a password of more than 72 bytes"
 # Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
 _WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
-# Measured in one short round each, on a busy machine: p99 of a guarded route while 64 clients sign in, and sign-ins/s:
-# at 0 266 ms and 13.5, at 5 185 ms and 15.3, at 10 104 ms and 16.3, at 19 62 ms and 16.9. At 19 whatever else the
-# machine does might starve sign-in; that is feared and not measured.
+# Medians of three turns on two cores, 64 clients who sign in at cost 12 and two who ask a guarded route without a
+# pause: p99 of the guarded route and sign-ins/s were at 0 21 ms and 5.5, at 5 10 ms and 3.5, at 10 11 ms and 3.1, at 15
+# 13 ms and 3.2, at 19 15 ms and 3.2. From 5 on it is the same within the noise.
 HASHING_NICENESS = 10
 
 
@@ -58,8 +58,8 @@ class HashingGate:
     def init_app(self, app: Flask) -> None:
         concurrency, queue = app.config["BCRYPT_CONCURRENCY"], app.config["BCRYPT_QUEUE"]
         self._free_places = concurrency + queue
-        # Real threads, for a greenlet that hashes would stop all others. They start with the first password: nothing
-        # is lost when the process forks before that.
+        # Real ones, also where gunicorn.conf.py has made greenlets of all others: one that hashed would stop them all.
+        # They start with the first password: nothing is lost when the process forks before that.
         is_patched = monkey.is_module_patched("threading")
         self._threads = (gevent.threadpool.ThreadPoolExecutor if is_patched else ThreadPoolExecutor)(concurrency)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import gevent
 import gevent.socket
+from gevent import monkey
 from gevent.pool import Pool
 from gunicorn import util
 from gunicorn.http import get_parser
@@ -52,6 +53,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def patch(self) -> None:
         """Only the listeners: gunicorn.conf.py has patched Python itself, before anything was imported."""
+        assert monkey.is_module_patched("socket"), "start gunicorn with this repository's gunicorn.conf.py"
         self.sockets = [
             gevent.socket.socket(listener.FAMILY, socket.SOCK_STREAM, fileno=listener.sock.detach())
             for listener in self.sockets

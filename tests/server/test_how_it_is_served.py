@@ -64,6 +64,14 @@ def test_numbers_that_serve_nobody_are_refused_in_a_sentence(variable, text, bou
     assert ended.stderr == f"{variable} must be a whole number from {bounds}, not {text!r}\n"
 
 
+def test_another_kind_of_worker_is_refused_in_a_sentence():
+    ended = run("gunicorn", "-k", "gthread", "wsgi:app", PORT="0")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "the worker class must be authservice.web.worker.Worker, not gthread: leave out -k"
+    )
+
+
 def test_faults_of_the_settings_are_a_list_and_no_traceback(tmp_path):
     ended = run("gunicorn", "wsgi:app", PORT="0", FLASK_MONGO_URI="mongodb://127.0.0.1:1/", FLASK_BCRYPT_QUEUE="many")
     assert ended.returncode == 1
