@@ -109,10 +109,13 @@ def alice(client: FlaskClient) -> str:
 
 @pytest.fixture
 def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start real gunicorns: ``serve(workers=2, FLASK_X=...)``; all are stopped with the test."""
+    """Start real gunicorns: ``serve(workers=2, FLASK_X=...)``; all are stopped with the test.
+
+    Each is waited for until ``ready`` is answered 200; "" waits for nothing.
+    """
     running: list[Service] = []
 
-    def start(workers: int = 2, **environment: str) -> Service:
+    def start(workers: int = 2, ready: str = "/healthz", **environment: str) -> Service:
         service = Service(
             tmp_path / f"service-{len(running)}.log",
             {
@@ -125,7 +128,8 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
             },
         )
         running.append(service)
-        service.wait_until_ready()
+        if ready:
+            service.wait_until_ready(ready)
         return service
 
     yield start

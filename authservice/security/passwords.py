@@ -148,7 +148,10 @@ def _spend(password: str, lowest_cost: int, highest_cost: int) -> None:
 
 
 def _give_way_and(hashing: Callable[[], T]) -> T:
-    """Hashing yields the core to whatever answers. Linux alone has a priority per thread."""
+    """Hashing yields the core to whatever answers. Linux alone has a priority per thread.
+
+    Said before each hash: gevent's threads have no initializer.
+    """
     if sys.platform == "linux":
         # Beside what the service itself was started with: to come back from a higher niceness nobody is allowed.
         niceness = min(os.getpriority(os.PRIO_PROCESS, os.getpid()) + HASHING_NICENESS, 19)

@@ -114,7 +114,7 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
         environ[REQUEST_ID] = given if _WELL_FORMED_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            present = {name for name, _ in headers}
+            present = {name.title() for name, _ in headers}
             headers += [header for header in _OF_EVERY_ANSWER if header[0] not in present]
             headers.append(("X-Request-Id", environ[REQUEST_ID]))
             if environ["wsgi.url_scheme"] == "https":
@@ -129,9 +129,9 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
 
 def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     """Called while Flask still knows the request."""
-    method = (
-        environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in _METHODS else "other"
-    )  # a stranger's are no labels
+    method = environ["REQUEST_METHOD"]
+    if method not in _METHODS:
+        method = "other"  # a stranger's words are no labels
     rule = request.url_rule
     route = rule.rule if rule else "none"
     requests, request_seconds = _figures(method, route, status)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import socket
 import time
 import uuid
@@ -23,6 +24,7 @@ from gunicorn.http.errors import (
     NoMoreData,
     ParseException,
 )
+from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.ggevent import GeventWorker
 
 from authservice import errors
@@ -42,6 +44,7 @@ log = logging.getLogger(__name__)
 class Worker(GeventWorker):  # type: ignore[misc]
     """gunicorn's greenlets, with refusals of ours, an end to every wait, and an end of its own that resets nobody."""
 
+    alive: bool
     sockets: list[Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -69,8 +72,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         gevent.killall(accepting)
         # Behind a master that has closed its own listeners, the kernel resets whoever is not accepted.
         for listener in self.sockets:
-            with suppress(OSError):
-                while not self._connections.full():
+            with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):
+                while True:
                     self._take(listener)
             listener.close()
         end = time.monotonic() + LINGER_SECONDS
@@ -79,8 +82,13 @@ class Worker(GeventWorker):  # type: ignore[misc]
         while len(self._connections) and time.monotonic() < give_up:
             self._tick()
 
+    def notify(self) -> None:
+        """Tell the master that all is well; without one, end as if told to."""
+        self.tmp.notify()
+        self.alive = self.alive and self.ppid == os.getppid()
+
     def _tick(self) -> None:
-        """Tell the master that all is well, and cut off who has had his time."""
+        """Cut off who has had his time."""
         self.notify()
         moment = time.monotonic()
         for waiting in (self._idle, self._busy):
@@ -107,9 +115,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 gevent.sleep(TICK_SECONDS)
 
     def _take(self, listener: Any) -> None:
-        client, address = listener.accept()
-        if self._connections.full():
+        while self._connections.full():
             self._make_room()
+            self._connections.wait_available(TICK_SECONDS)
+        client, address = listener.accept()
         self._connections.spawn(self.handle, listener.getsockname(), client, address)
 
     def _make_room(self) -> None:
@@ -121,17 +130,23 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle(self, here: Any, client: Any, address: Any) -> None:
         """One connection, from its first byte to its last."""
         client.setblocking(True)
+        if self.cfg.is_ssl:
+            client = ssl_wrap_socket(client, self.cfg)  # the handshake comes with the first byte that is read
         request = None
         try:
             parser = get_parser(self.cfg, client, address)
             while True:
                 request = None
-                self._idle[client] = time.monotonic() + (self.cfg.keepalive if self.alive else LINGER_SECONDS)
+                patience = max(self.cfg.keepalive, LINGER_SECONDS) if self.alive else LINGER_SECONDS
+                self._idle[client] = time.monotonic() + patience
                 request = next(parser)
                 del self._idle[client]
                 self._busy[client] = time.monotonic() + REQUEST_SECONDS
                 self.handle_request(here, request, client, address)
                 del self._busy[client]
+                # What is left of a body, bounded in time and size: who sends on and on would have every turn.
+                if not parser.finish_body(deadline=time.monotonic() + LINGER_SECONDS):
+                    break
                 # The others have a turn: else a client that is quick to ask again never waits, and they wait for long.
                 gevent.sleep(0)
         except (NoMoreData, StopIteration, OSError) as end:

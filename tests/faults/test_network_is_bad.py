@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from authservice.store import CONNECTIONS_PER_WORKER
 from tests.faults.load import Load
 from tests.faults.proxy import Proxy
 from tests.faults.test_database_dies import AWAY_SECONDS, HEAL_SECONDS, assert_503_in_time, wait_until_passed
@@ -76,3 +77,19 @@ def test_connections_that_are_reset_are_answered_or_503(service, proxy):
 def test_a_black_hole_is_answered_503_in_time(service, proxy):
     statuses, _ = drive(service, proxy, "hole", 8)
     assert {status for kind in statuses for status in statuses[kind]} == {503}
+
+
+def test_more_clients_than_a_slow_database_serves_do_not_keep_it_from_serving(serve, mortal_database, proxy):
+    """Who waits too long for one of the worker's connections is told so; the others have all of its time."""
+    service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port))
+    token = sign_up(service, "alice@example.com")
+    proxy.mode = "slow"
+    with Load(service.url) as load:
+        load.start(load.pass_guard(token), 100, pause_seconds=0)
+        time.sleep(10)
+        load.stop()
+    answers = load.of("guarded")
+    assert {answer.status for answer in answers} == {200, 503}
+    assert_503_in_time(answers)
+    possible = 10 * CONNECTIONS_PER_WORKER / Proxy.DELAY_SECONDS
+    assert len([answer for answer in answers if answer.status == 200]) > possible / 2

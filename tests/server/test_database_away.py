@@ -69,7 +69,7 @@ def ask_for_everything(service: Service, token: str) -> list[requests.Response]:
         assert answer.elapsed.total_seconds() < AWAY_SECONDS, path
         return answer
 
-    with ThreadPoolExecutor(4) as clients:  # as many as one worker has threads: the other may still be starting
+    with ThreadPoolExecutor(4) as clients:
         asked = [
             clients.submit(ask, "GET", "/readyz"),
             clients.submit(ask, "POST", "/users", json=body),

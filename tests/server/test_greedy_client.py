@@ -1,4 +1,4 @@
-"""A client who asks for very much at once takes its turn like everybody."""
+"""Clients who ask for very much, or send without an end, take their turns like everybody."""
 
 import socket
 import threading
@@ -8,6 +8,35 @@ import requests
 
 REQUESTS = 3_000
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_who_sends_on_after_the_answer_is_cut_off_and_makes_nobody_wait(serve):
+    service = serve(workers=1)
+    with socket.create_connection(("127.0.0.1", service.port), 10) as greedy:
+        head = (
+            b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n"
+        )
+        greedy.sendall(head + b"x" * 65_536)
+        assert greedy.recv(65_536).startswith(b"HTTP/1.1 413 ")
+        ended = threading.Event()
+
+        def send_on():
+            give_up = time.monotonic() + 20
+            try:
+                while time.monotonic() < give_up:
+                    greedy.sendall(b"x" * 1_048_576)
+            except OSError:
+                ended.set()
+
+        sending = threading.Thread(target=send_on)
+        sending.start()
+        for _ in range(20):
+            asked = time.monotonic()
+            assert requests.get(f"{service.url}/healthz", timeout=60).status_code == 200
+            assert time.monotonic() - asked < 2
+            time.sleep(0.05)
+        sending.join()
+    assert ended.is_set()
 
 
 def test_who_sends_3000_requests_at_once_makes_nobody_wait_for_all_of_them(serve):

@@ -2,6 +2,8 @@
 
 import itertools
 import signal
+import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import requests
 
 from authservice import errors
 from tests.conftest import SECRET, bearer
-from tests.server.processes import run, sign_up, wait_until
+from tests.server.processes import is_alive, run, sign_up, wait_until
 
 RELOADS = 3
 
@@ -136,3 +138,39 @@ def test_reloads_under_load_fail_no_request(serve):
             client.join()
     assert failures == []
     assert next(served) > 50
+
+
+def test_workers_whose_master_was_killed_answer_what_they_were_asked_and_end(serve):
+    service = serve(workers=1, FLASK_BCRYPT_LOG_ROUNDS="14")
+    (worker,) = service.workers()
+    answers = []
+    body = {"email": "alice@example.com", "password": "correct horse battery"}
+    asking = threading.Thread(
+        target=lambda: answers.append(requests.post(f"{service.url}/users", json=body, timeout=60))
+    )
+    asking.start()
+    time.sleep(0.2)
+    service.signal(signal.SIGKILL)
+    asking.join()
+    assert answers[0].status_code == 201
+    wait_until(lambda: not is_alive(worker))
+
+
+def test_it_can_speak_tls_itself(serve, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject, "-keyout", key, "-out",
+         certificate], check=True, capture_output=True,
+    )  # fmt: skip
+    service = serve(workers=1, ready="", GUNICORN_CMD_ARGS=f"--certfile {certificate} --keyfile {key}")
+    url = f"https://localhost:{service.port}/healthz"
+    wait_until(lambda: "Booting worker" in service.output())
+    with requests.Session() as session:
+        for _ in range(2):
+            answer = session.get(url, verify=certificate, timeout=10)
+            assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+            assert answer.headers["Strict-Transport-Security"]
+    with socket.create_connection(("127.0.0.1", service.port), 10) as silent:  # who never begins the handshake
+        assert requests.get(url, verify=certificate, timeout=10).status_code == 200
+        silent.close()

@@ -3,6 +3,7 @@
 import os
 import resource
 import socket
+import threading
 import time
 
 import pytest
@@ -67,6 +68,37 @@ def test_a_full_worker_lets_go_who_has_waited_longest_without_a_word(serve):
         silent[-1].recv(1)
     for connection in silent:
         connection.close()
+
+
+def test_a_newcomer_is_served_once_one_of_those_who_fill_the_worker_is_idle(serve):
+    service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 2")
+    busy = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(2)]
+    for connection in busy:
+        connection.sendall(JSON_HEAD + b"Content-Length: 2\r\n\r\n")  # and nothing, for a while
+    taken = []
+    newcomer = threading.Thread(target=lambda: taken.append(seconds_to_answer(service)))
+    newcomer.start()
+    time.sleep(1)
+    assert taken == []
+    for connection in busy:
+        connection.sendall(b"{}")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 422 ")
+    newcomer.join()
+    assert taken[0] < 5
+    for connection in busy:
+        connection.close()
+
+
+def test_without_keep_alive_a_client_still_has_time_to_ask(serve):
+    service = serve(workers=1, GUNICORN_CMD_ARGS="--keep-alive 0")
+    with socket.create_connection(("127.0.0.1", service.port), 10) as connection:
+        time.sleep(1)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another process' limits can be set on Linux alone")
