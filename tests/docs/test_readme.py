@@ -1,5 +1,6 @@
 """The README says what the code does: its tables and its walk-through are held to it."""
 
+import json
 import re
 import subprocess
 
@@ -7,6 +8,7 @@ import pytest
 
 from authservice.config import SETTINGS
 from authservice.errors import Refusal
+from bench.table import table
 from tests.service import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -67,6 +69,10 @@ def test_the_command_line_is_the_code(app):
     section = README.split("\n## Command line\n", 1)[1].split("\n## ", 1)[0]
     for name in app.cli.commands["users"].commands:
         assert name in section
+
+
+def test_the_figures_are_those_of_the_last_bench():
+    assert table(json.loads((ROOT / "bench/results/latest.json").read_text())) in README
 
 
 def test_the_first_two_commands_are_one_line_each():
