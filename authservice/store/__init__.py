@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def connect(app: Flask) -> None:
-    """Bind the client; nothing is sent until the first request. What the URI itself says wins.
+    """Bind the client; nothing is sent until the first request. What the URI itself says wins, but for times.
 
     Raises ConfigurationError for a URI that the driver does not take.
     """
@@ -51,11 +51,13 @@ def _bind(app: Flask, uri: str) -> None:
         "maxPoolSize": CONNECTIONS_PER_WORKER,
         "w": "majority",
         "journal": True,
-        "tz_aware": True,
-        "datetime_conversion": "DATETIME_AUTO",  # a time beyond Python's, as JavaScript has them, is no exception
         "appname": "authservice",
     }
-    mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said})
+    ours = {
+        "tz_aware": True,
+        "datetime_conversion": "DATETIME_AUTO",  # a time beyond Python's, as JavaScript has them, is no exception
+    }
+    mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said}, **ours)
     assert mongo.cx is not None
     options = mongo.cx.options
     global _breaker, _turns
