@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib import request
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import bson
 from pymongo import MongoClient
@@ -310,6 +310,9 @@ def serving(
             try:
                 request.urlopen(request.Request(url + path, headers={"Authorization": f"Bearer {token}"}), timeout=10)
                 break
+            except HTTPError as error:
+                if error.code != 503:  # not ready yet
+                    sys.exit(f"{command}: {path} was answered {error.code}")
             except (URLError, ConnectionError):
                 time.sleep(0.01)
         yield url, process.pid

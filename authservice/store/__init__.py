@@ -183,7 +183,8 @@ def _spent() -> _Spent | None:
 def _rest_of_patience(spent: _Spent | None) -> AbstractContextManager[None]:
     """MONGO_TIMEOUT_MS is for all operations of a request together: three that only just end make no answer in time.
 
-    What a password takes between them does not count, and the first operation has the client's own time-out.
+    What each waited for its turn, half of that at the most, does not count, nor what a password takes between them. The
+    first operation has the client's own time-out.
     Raises DatabaseUnavailable when nothing is left.
     """
     if spent is None or not spent.seconds:

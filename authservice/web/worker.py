@@ -85,7 +85,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Tell the master that all is well; without one, end as if told to."""
         self.tmp.notify()
-        self.alive = self.alive and self.ppid == os.getppid()
+        if self.ppid != os.getppid():
+            self.alive = False
 
     def _tick(self) -> None:
         """Cut off who has had his time."""
@@ -108,6 +109,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             try:
                 for _ in range(ACCEPTED_AT_ONCE):
                     self._take(listener)
+                    if self._connections.full():
+                        break  # until there is a newcomer for whom to make room
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another worker was faster, or the client has gone
             except OSError:  # too many open files
@@ -130,10 +133,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle(self, here: Any, client: Any, address: Any) -> None:
         """One connection, from its first byte to its last."""
         client.setblocking(True)
-        if self.cfg.is_ssl:
-            client = ssl_wrap_socket(client, self.cfg)  # the handshake comes with the first byte that is read
         request = None
         try:
+            if self.cfg.is_ssl:
+                client = ssl_wrap_socket(client, self.cfg)  # the handshake comes with the first byte that is read
             parser = get_parser(self.cfg, client, address)
             while True:
                 request = None
@@ -143,10 +146,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 del self._idle[client]
                 self._busy[client] = time.monotonic() + REQUEST_SECONDS
                 self.handle_request(here, request, client, address)
-                del self._busy[client]
                 # What is left of a body, bounded in time and size: who sends on and on would have every turn.
-                if not parser.finish_body(deadline=time.monotonic() + LINGER_SECONDS):
+                self._busy[client] = end = time.monotonic() + LINGER_SECONDS
+                if not parser.finish_body(deadline=end):
                     break
+                del self._busy[client]
                 # The others have a turn: else a client that is quick to ask again never waits, and they wait for long.
                 gevent.sleep(0)
         except (NoMoreData, StopIteration, OSError) as end:
@@ -183,7 +187,7 @@ def _close(client: Any) -> None:
     with suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):
         client.shutdown(socket.SHUT_WR)
         while client.recv(65_536):
-            pass
+            gevent.sleep(0)
     client.close()
 
 

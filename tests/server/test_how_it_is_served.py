@@ -1,6 +1,8 @@
 """gunicorn.conf.py: where the service listens, what it leaves switched off, and reloads that nobody notices."""
 
 import itertools
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -87,7 +89,9 @@ def test_faults_of_the_settings_are_a_list_and_no_traceback(tmp_path):
 
 def test_a_uri_that_only_the_driver_can_judge_stops_the_master_too():
     uri = "mongodb://user:hunter2@127.0.0.1:99999/x"
-    ended = run("gunicorn", "wsgi:app", PORT="0", FLASK_MONGO_URI=uri, FLASK_JWT_SECRET_KEY=SECRET)
+    # Of two workers that fail in the same moment gunicorn may make a traceback of its own.
+    alone = {"WEB_CONCURRENCY": "1", "PORT": "0"}
+    ended = run("gunicorn", "wsgi:app", FLASK_MONGO_URI=uri, FLASK_JWT_SECRET_KEY=SECRET, **alone)
     assert ended.returncode == 3
     assert "  - FLASK_MONGO_URI is refused by the driver (ValueError)" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
@@ -149,13 +153,14 @@ def test_workers_whose_master_was_killed_answer_what_they_were_asked_and_end(ser
         target=lambda: answers.append(requests.post(f"{service.url}/users", json=body, timeout=60))
     )
     asking.start()
-    time.sleep(0.2)
+    wait_until(lambda: "authservice_hashing_depth 1.0" in requests.get(f"{service.url}/metrics", timeout=10).text)
     service.signal(signal.SIGKILL)
     asking.join()
     assert answers[0].status_code == 201
     wait_until(lambda: not is_alive(worker))
 
 
+@pytest.mark.skipif(not os.environ.get("CI") and shutil.which("openssl") is None, reason="openssl is not installed")
 def test_it_can_speak_tls_itself(serve, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -168,7 +173,7 @@ def test_it_can_speak_tls_itself(serve, tmp_path):
     wait_until(lambda: "Booting worker" in service.output())
     with requests.Session() as session:
         for _ in range(2):
-            answer = session.get(url, verify=certificate, timeout=10)
+            answer = session.get(url, verify=certificate, timeout=30)
             assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
             assert answer.headers["Strict-Transport-Security"]
     with socket.create_connection(("127.0.0.1", service.port), 10) as silent:  # who never begins the handshake

@@ -1,5 +1,6 @@
 """Clients who do nothing: they hold up nobody, and give way to those who have something to say."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -72,21 +73,32 @@ def test_a_full_worker_lets_go_who_has_waited_longest_without_a_word(serve):
 
 def test_a_newcomer_is_served_once_one_of_those_who_fill_the_worker_is_idle(serve):
     service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 2")
-    busy = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(2)]
-    for connection in busy:
-        connection.sendall(JSON_HEAD + b"Content-Length: 2\r\n\r\n")  # and nothing, for a while
     taken = []
     newcomer = threading.Thread(target=lambda: taken.append(seconds_to_answer(service)))
-    newcomer.start()
-    time.sleep(1)
-    assert taken == []
-    for connection in busy:
-        connection.sendall(b"{}")
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 422 ")
-    newcomer.join()
+    with contextlib.ExitStack() as opened:
+        busy = [opened.enter_context(socket.create_connection(("127.0.0.1", service.port), 10)) for _ in range(2)]
+        for connection in busy:
+            connection.sendall(JSON_HEAD + b"Content-Length: 2\r\n\r\n")  # and nothing, for a while
+        time.sleep(1)
+        newcomer.start()
+        time.sleep(1)
+        assert taken == []
+        for connection in busy:
+            connection.sendall(b"{}")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 422 ")
+        newcomer.join()
     assert taken[0] < 5
-    for connection in busy:
-        connection.close()
+
+
+def test_who_drips_the_rest_of_a_body_that_was_answered_already_is_cut_off(service, connect):
+    connection = connect(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+    started = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < started + 20:
+            connection.sendall(b"x")
+            time.sleep(0.2)
+    assert time.monotonic() - started < 10
 
 
 def test_without_keep_alive_a_client_still_has_time_to_ask(serve):

@@ -66,19 +66,3 @@ def test_a_value_out_of_json_changes_nothing_that_was_checked(settings, monkeypa
     app = create_app(settings)
     assert (app.config["PASSWORD_MIN_LENGTH"], app.config["JWT_ISSUER"]) == (12, "true")
     mongo.cx.close()
-
-
-def test_what_the_uri_says_of_the_driver_wins_over_what_we_would_have_set(settings):
-    ours = create_app(settings)
-    options = mongo.cx.options
-    assert (options.timeout, options.pool_options.max_pool_size) == (ours.config["MONGO_TIMEOUT_MS"] / 1000, 8)
-    assert mongo.cx.write_concern.document == {"w": "majority", "j": True}
-    mongo.cx.close()
-    said = "&timeoutMS=700&MAXPOOLSIZE=3&w=1&journal=false&appName=theirs&tz_aware=false"
-    create_app({**settings, "MONGO_URI": settings["MONGO_URI"] + said})
-    options = mongo.cx.options
-    assert (options.timeout, options.pool_options.max_pool_size) == (0.7, 3)
-    assert options.pool_options.appname == "theirs"
-    assert mongo.cx.write_concern.document == {"w": 1, "j": False}
-    assert mongo.cx.codec_options.tz_aware  # or the service could not compare a time with its own
-    mongo.cx.close()

@@ -102,10 +102,12 @@ def test_a_lagging_secondary_is_never_asked_who_may_pass():
 
 
 def test_what_the_uri_says_wins():
-    client = client_of("mongodb://127.0.0.1:1/other?timeoutMS=700&w=1&journal=false&tz_aware=false&appname=theirs")
+    said = "timeoutMS=700&w=1&journal=false&tz_aware=false&appname=theirs&MAXPOOLSIZE=3"
+    client = client_of(f"mongodb://127.0.0.1:1/other?{said}")
     assert client.options.timeout == 0.7
+    assert client.options.pool_options.max_pool_size == 3
     assert client.write_concern.document == {"w": 1, "j": False}
-    assert client.codec_options.tz_aware is False
+    assert client.codec_options.tz_aware is True  # or the service could not compare a time with its own
     assert client.options.pool_options.appname == "theirs"
     assert mongo.db.name == "other"
 
