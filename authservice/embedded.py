@@ -152,7 +152,7 @@ def _keep(directory: Path) -> int:
     if lock is None:
         return 1
     (directory / "port").unlink(missing_ok=True)  # of a keeper that was killed
-    port = _free_port()
+    port = free_port()
     server = _launch(directory, port)
     if server is None:
         return 1
@@ -216,7 +216,8 @@ def _end_with_keeper() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -11,7 +11,6 @@ import logging
 import os
 import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -273,7 +272,7 @@ def bcrypt_limit(cost: int, seconds: float) -> float:
 @contextlib.contextmanager
 def instant_mongo(document: bytes) -> Iterator[tuple[str, int]]:
     """A database that costs next to nothing; its URI and pid."""
-    port = free_port()
+    port = embedded.free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.instant_mongo", str(port)], stdin=subprocess.PIPE, cwd=ROOT
     )
@@ -292,7 +291,7 @@ def serving(
     command: list[str], environment: dict[str, str], directory: Path, path: str, token: str = ""
 ) -> Iterator[tuple[str, int]]:
     """A server on a free port, from its first 200 on; its URL and pid."""
-    port = free_port()
+    port = embedded.free_port()
     log = directory / f"{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -314,18 +313,12 @@ def serving(
                 if error.code != 503:  # not ready yet
                     sys.exit(f"{command}: {path} was answered {error.code}")
             except (URLError, ConnectionError):
-                time.sleep(0.01)
+                pass  # nobody listens yet
+            time.sleep(0.01)
         yield url, process.pid
     finally:
         process.terminate()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def post(url: str, body: dict[str, str]) -> Any:

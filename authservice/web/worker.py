@@ -153,8 +153,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 del self._busy[client]
                 # The others have a turn: else a client that is quick to ask again never waits, and they wait for long.
                 gevent.sleep(0)
-        except (NoMoreData, StopIteration, OSError) as end:
-            log.debug("connection_ended", extra={"error": type(end).__name__})
+        except (NoMoreData, StopIteration, OSError) as ending:
+            log.debug("connection_ended", extra={"error": type(ending).__name__})
         except Exception as error:
             self.handle_error(request, client, address, error)
         finally:

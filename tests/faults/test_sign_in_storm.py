@@ -2,15 +2,13 @@
 
 import asyncio
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 
 import pytest
 
 from authservice.config import SETTINGS
-from authservice.security.passwords import HASHING_NICENESS
+from bench.run import WORKERS, bcrypt_limit
 from tests.conftest import ALICE, BOB, PASSWORD
 from tests.faults.load import Client, Load, percentile
 from tests.server.processes import sign_up
@@ -19,26 +17,7 @@ pytestmark = pytest.mark.faults
 CLIENTS = 200
 SECONDS = 30
 LEAST_SHARE = 0.85  # of what bcrypt can do with nothing beside it, here with the clients and the database on its cores
-WORKERS = 2
 (COST,) = [int(setting.default or 0) for setting in SETTINGS if setting.name == "BCRYPT_LOG_ROUNDS"]
-CHECKS = f"""
-import bcrypt, os, time
-os.nice({HASHING_NICENESS})
-hashed = bcrypt.hashpw(b"x", bcrypt.gensalt({COST}))
-checks, started = 0, time.perf_counter()
-while time.perf_counter() - started < 8:
-    bcrypt.checkpw(b"y", hashed)
-    checks += 1
-print(checks / (time.perf_counter() - started))
-"""
-
-
-def bcrypt_limit():
-    """Checks a second of as many processes as there are workers, doing nothing else, at the workers' priority."""
-    running = [
-        subprocess.Popen([sys.executable, "-c", CHECKS], stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)
-    ]
-    return sum(float(process.communicate(timeout=60)[0]) for process in running)
 
 
 def p99(load, kind, since):
@@ -47,7 +26,7 @@ def p99(load, kind, since):
 
 def storm(service, token):
     """Thirty seconds of it: what should hold, each as a sentence with its figures, and whether it does."""
-    limits = [bcrypt_limit()]
+    limits = [bcrypt_limit(COST, 8)]
 
     async def sign_in(client: Client, number: int) -> None:
         """Refused, wait for Retry-After and twice as long each time, up to four seconds, as client libraries do."""
@@ -70,7 +49,7 @@ def storm(service, token):
         load.start(sign_in, CLIENTS, pause_seconds=0)
         time.sleep(SECONDS)
         load.stop()
-        limits.append(bcrypt_limit())
+        limits.append(bcrypt_limit(COST, 8))
 
     assert load.failures == []  # none timed out, none was cut off
     signed_in = Counter(answer.status for answer in load.of("sign_in") if answer.moment <= ended)
