@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def connect(app: Flask) -> None:
-    """Bind the client; nothing is sent until the first request. What the URI itself says wins, but for times.
+    """Bind the client; nothing is sent until the first request. What the URI itself says wins, but for times and texts.
 
     Raises ConfigurationError for a URI that the driver does not take.
     """
@@ -55,7 +55,10 @@ def _bind(app: Flask, uri: str) -> None:
     }
     ours = {
         "tz_aware": True,
-        "datetime_conversion": "DATETIME_AUTO",  # a time beyond Python's, as JavaScript has them, is no exception
+        # What another stack wrote is no exception, which would befall all who are read together: times beyond Python's,
+        # as JavaScript has them, and bytes that are no UTF-8.
+        "datetime_conversion": "DATETIME_AUTO",
+        "unicode_decode_error_handler": "replace",
     }
     mongo.init_app(app, uri, **{name: value for name, value in wanted.items() if name.lower() not in said}, **ours)
     assert mongo.cx is not None
@@ -158,6 +161,13 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
                     spent.seconds += taken
 
     return ask
+
+
+def spend(seconds: float) -> None:
+    """Count an answer that another request has asked for as if this one had."""
+    spent = _spent()
+    if spent is not None:
+        spent.seconds += seconds
 
 
 @dataclass(slots=True)

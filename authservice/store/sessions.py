@@ -1,18 +1,25 @@
-"""The sessions inside the user's document: start, rotate, end, and the guard's one read.
+"""The sessions inside the user's document: start, rotate, end, and the guard's read.
 
 sessions: [ { id, refreshJti, previousJti, rotatedAt, createdAt, lastUsedAt, expiresAt, userAgent, ip } ]
 """
 
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import gevent
 from bson import ObjectId
+from gevent import monkey
 from pymongo.errors import WriteError
 
-from authservice.store import asks_database
+from authservice.errors import DatabaseUnavailable
+from authservice.store import asks_database, spend
 from authservice.store.users import PUBLIC, StoredPassword, User, collection, now, read_user
+
+_GUARDS_MAX = 64  # in one read
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,79 @@ def start(user_id: str, checked: StoredPassword, session: Session, keep: int, re
         return collection().update_one(no_list, {"$set": {**renewed, "sessions": [entry]}}).modified_count == 1
 
 
-@asks_database
+class _Guards:
+    """Guards that ask together, and what the database answers all of them."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[ObjectId, str] = {}  # of each user the one that he shows
+        self.users: dict[ObjectId, User] | None = None
+        self.seconds = 0.0
+        self.are_answered: threading.Event | None = None  # for all but the first, who asks
+
+    def have_room(self, user_id: ObjectId, session_id: str) -> bool:
+        """The answer tells that a session of a user lives, and not which: none of his may ask beside another."""
+        return len(self.sessions) < _GUARDS_MAX and self.sessions.get(user_id, session_id) == session_id
+
+
+_gathering: _Guards | None = None  # whom the next one joins
+_lock = threading.Lock()
+
+
 def find_user(user_id: str, session_id: str) -> User | None:
-    """The user, if enabled and the session lives: the guard's one read, by ``_id`` and with a projection."""
-    alive = {"$elemMatch": {"id": session_id, "expiresAt": {"$gt": now()}}}
-    document = collection().find_one({"_id": ObjectId(user_id), "disabledAt": None, "sessions": alive}, PUBLIC)
-    return read_user(document) if document else None
+    """The user, if enabled and the session lives: the guard's read.
+
+    Guards of the same moment, or that wait for a connection, ask together: the database has less work, and so has the
+    driver. A read that was sent takes no more of them, so no answer is older than its question.
+    """
+    global _gathering
+    key = ObjectId(user_id)
+    with _lock:
+        guards, answered = _gathering, None
+        if guards is None or not guards.have_room(key, session_id):
+            guards = _gathering = _Guards()
+        else:
+            answered = guards.are_answered = guards.are_answered or threading.Event()
+        guards.sessions[key] = session_id
+    if answered:
+        answered.wait()
+        spend(guards.seconds)
+    else:
+        _ask_for(guards)
+    if guards.users is None:
+        raise DatabaseUnavailable
+    return guards.users.get(key)
+
+
+def _ask_for(guards: _Guards) -> None:
+    """Whatever happens to the one who asks, the others are told."""
+    try:
+        if monkey.is_module_patched("socket"):
+            gevent.sleep(0)  # whoever has a request by now may join
+        guards.users = find_users(guards)
+    finally:
+        _send_off(guards)  # if not even a connection was there
+        if guards.are_answered:
+            guards.are_answered.set()
+
+
+def _send_off(guards: _Guards) -> None:
+    global _gathering
+    with _lock:
+        if _gathering is guards:
+            _gathering = None
+
+
+@asks_database
+def find_users(guards: _Guards) -> dict[ObjectId, User]:
+    """By ``_id`` and with a projection. An id of a session is random, and is in nobody else's document."""
+    _send_off(guards)
+    started = time.perf_counter()
+    alive = {"$elemMatch": {"id": {"$in": [*guards.sessions.values()]}, "expiresAt": {"$gt": now()}}}
+    condition = {"_id": {"$in": [*guards.sessions]}, "disabledAt": None, "sessions": alive}
+    found = collection().find(condition, PUBLIC, limit=-len(guards.sessions))  # all at once: no cursor stays open
+    users = {document["_id"]: read_user(document) for document in found}
+    guards.seconds = time.perf_counter() - started
+    return users
 
 
 @asks_database

@@ -1,4 +1,4 @@
-"""A TCP proxy between service and database that is slow, resets connections, or swallows everything."""
+"""A TCP proxy between service and database that is slow, resets connections, swallows everything or changes it."""
 
 import asyncio
 import contextlib
@@ -22,6 +22,7 @@ class Proxy:
         self._behind = port
         self._answers = 0
         self.mode = "pass"
+        self.replaced: dict[bytes, bytes] = {}  # in what the database says
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -81,6 +82,8 @@ class Proxy:
             if self._is_to_be_reset():
                 _reset(writer)  # the database has done it; nobody will know
                 return
+            for bytes_there, bytes_here in self.replaced.items():
+                answer = answer.replace(bytes_there, bytes_here)
             if self.mode != "hole":
                 writer.write(answer)
 

@@ -13,6 +13,9 @@ from tests.server.processes import sign_up, wait_until
 
 pytestmark = pytest.mark.faults
 
+CROWD_SECONDS = 10
+ONE_BY_ONE = CROWD_SECONDS * CONNECTIONS_PER_WORKER / Proxy.DELAY_SECONDS  # what the connections of a worker can carry
+
 
 @pytest.fixture
 def proxy(mortal_database):
@@ -79,17 +82,30 @@ def test_a_black_hole_is_answered_503_in_time(service, proxy):
     assert {status for kind in statuses for status in statuses[kind]} == {503}
 
 
+def test_more_guards_than_there_are_connections_are_answered_together(serve, mortal_database, proxy):
+    service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port))
+    token = sign_up(service, "alice@example.com")
+    answers = crowd(service, proxy, lambda load: load.pass_guard(token))
+    assert {answer.status for answer in answers} == {200}
+    assert len(answers) > 2 * ONE_BY_ONE
+
+
 def test_more_clients_than_a_slow_database_serves_do_not_keep_it_from_serving(serve, mortal_database, proxy):
     """Who waits too long for one of the worker's connections is told so; the others have all of its time."""
     service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port))
     token = sign_up(service, "alice@example.com")
+    answers = crowd(service, proxy, lambda load: load.get("sessions", "/auth/sessions", token))
+    assert {answer.status for answer in answers} == {200, 503}
+    assert len([answer for answer in answers if answer.status == 200]) > ONE_BY_ONE / 2
+
+
+def crowd(service, proxy, client):
+    """What a hundred clients are answered in CROWD_SECONDS, each answer of the database being slow."""
     proxy.mode = "slow"
     with Load(service.url) as load:
-        load.start(load.pass_guard(token), 100, pause_seconds=0)
-        time.sleep(10)
+        load.start(client(load), 100, pause_seconds=0)
+        time.sleep(CROWD_SECONDS)
         load.stop()
-    answers = load.of("guarded")
-    assert {answer.status for answer in answers} == {200, 503}
+    answers = [answer for _, answer in load.answers]
     assert_503_in_time(answers)
-    possible = 10 * CONNECTIONS_PER_WORKER / Proxy.DELAY_SECONDS
-    assert len([answer for answer in answers if answer.status == 200]) > possible / 2
+    return answers

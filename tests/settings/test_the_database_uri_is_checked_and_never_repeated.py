@@ -92,7 +92,9 @@ def test_what_the_uri_leaves_open_is_set_for_safety():
     client = client_of("mongodb://127.0.0.1:1/authexample")
     assert client.options.timeout == 1.5
     assert client.write_concern.document == {"w": "majority", "j": True}
-    assert client.codec_options == CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+    assert client.codec_options == CodecOptions(
+        tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+    )
     assert mongo.db.name == "authexample"
 
 
