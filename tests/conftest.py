@@ -115,7 +115,7 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """
     running: list[Service] = []
 
-    def start(workers: int = 2, ready: str = "/healthz", **environment: str) -> Service:
+    def start(workers: int = 2, ready: str = "/healthz", app: str = "wsgi:app", **environment: str) -> Service:
         service = Service(
             tmp_path / f"service-{len(running)}.log",
             {
@@ -126,6 +126,7 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
                 "WEB_CONCURRENCY": str(workers),
                 **environment,
             },
+            app,
         )
         running.append(service)
         if ready:

@@ -50,6 +50,24 @@ class Connection:
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, headers, response.read())
 
+    def head(self) -> bytes:
+        """What comes up to the empty line, byte by byte: what follows is left for ``answer``."""
+        received = b""
+        while not received.endswith(b"\r\n\r\n"):
+            received += self._socket.recv(1) or b"\r\n\r\n"
+        return received
+
+    def packet(self) -> bytes:
+        """What is there when something is there."""
+        return self._socket.recv(65_536)
+
+    def everything(self) -> bytes:
+        """All that comes until the service ends the connection."""
+        received = b""
+        while piece := self.packet():
+            received += piece
+        return received
+
     def is_closed(self) -> bool:
         """Whether the service has ended the connection; it gets PATIENCE_SECONDS to do so."""
         return self._socket.recv(1) == b""

@@ -1,0 +1,48 @@
+"""The service, with paths beside its own that are answered as Flask would not: for the worker that has to carry it."""
+
+import io
+from collections.abc import Iterable, Iterator
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from authservice import create_app
+
+LENGTHS = {
+    "/length": 13,
+    "/longer-than-said": 8,
+    "/half": 1_000,
+    "/chunks": None,
+    "/crash": None,
+    "/half-in-chunks": None,
+}
+PIECES = [b"one ", b"", b"two ", b"three"]
+WHOLE = b"".join(PIECES)
+FILE = bytes(range(256)) * 1_000
+
+
+def create() -> WSGIApplication:
+    service = create_app()
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/empty":
+            start_response("204 No Content", [])
+            return []
+        if path == "/file":
+            start_response("200 OK", [("Content-Length", str(len(FILE)))])
+            wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(FILE), 8_192)
+            return wrapped
+        if path in LENGTHS:
+            length = LENGTHS[path]
+            start_response("200 OK", [("Content-Length", str(length))] if length else [])
+            return pieces(path)
+        return service(environ, start_response)
+
+    return app
+
+
+def pieces(path: str) -> Iterator[bytes]:
+    if path == "/crash":
+        raise RuntimeError("before the first piece")
+    yield from PIECES
+    if path in ("/half", "/half-in-chunks"):
+        raise RuntimeError("behind the last piece")

@@ -1,0 +1,92 @@
+"""Whatever an application answers comes over the wire as HTTP wants it, the head and the body's begin in one packet."""
+
+import pytest
+import requests
+
+from tests.server import pieces
+from tests.server.processes import wait_until
+from tests.server.raw import Connection, exchange
+
+HOST = b"Host: 127.0.0.1\r\n"
+
+
+@pytest.fixture
+def service(serve):
+    return serve(workers=1, app="tests.server.pieces:create()")
+
+
+def get(path, method=b"GET", version=b"1.1"):
+    return method + b" " + path + b" HTTP/" + version + b"\r\n" + HOST + b"\r\n"
+
+
+def test_one_answer_after_another_on_one_connection(service):
+    with Connection(service.port) as connection:
+        for path, body in [
+            (b"/length", pieces.WHOLE),
+            (b"/chunks", pieces.WHOLE),
+            (b"/empty", b""),
+            (b"/file", pieces.FILE),
+            (b"/longer-than-said", pieces.WHOLE[:-5]),
+            (b"/chunks", pieces.WHOLE),
+        ]:
+            connection.send(get(path))
+            answer = connection.answer()
+            assert (answer.status, answer.body) == (204 if path == b"/empty" else 200, body)
+            assert answer.headers.get("transfer-encoding") == ("chunked" if path == b"/chunks" else None)
+            assert answer.headers["connection"] == "keep-alive"
+
+
+def test_a_head_has_no_body_and_the_next_answer_is_not_taken_for_it(service):
+    with Connection(service.port) as connection:
+        for path in (b"/length", b"/chunks", b"/empty", b"/file"):
+            connection.send(get(path, b"HEAD"))
+            assert connection.head().startswith(b"HTTP/1.1 20")
+        connection.send(get(b"/length"))
+        assert connection.answer().body == pieces.WHOLE
+
+
+def test_a_client_of_http_1_0_is_sent_the_end_and_no_chunks(service):
+    with Connection(service.port) as connection:
+        connection.send(get(b"/chunks", version=b"1.0"))
+        answer = connection.answer()
+        assert (answer.body, answer.headers["connection"]) == (pieces.WHOLE, "close")
+        assert "transfer-encoding" not in answer.headers
+        assert connection.is_closed()
+
+
+def test_a_crash_before_the_first_byte_is_a_500(service):
+    answer = exchange(service.port, get(b"/crash"))
+    assert (answer.status, answer.json()["code"]) == (500, "internal_error")
+    assert "before the first piece" not in service.output()
+
+
+@pytest.mark.parametrize("path", [b"/half", b"/half-in-chunks"])
+def test_nothing_follows_half_an_answer(service, path):
+    with Connection(service.port) as connection:
+        connection.send(get(path))
+        received = connection.everything()
+    assert received.count(b"HTTP/1.1") == 1
+    assert b"three" in received
+    assert not received.endswith(b"0\r\n\r\n")  # or the client would take it for the whole
+    assert service.output().count('"event": "crash"') == 1
+    assert "behind the last piece" not in service.output()
+
+
+def test_head_and_body_are_one_packet(service):
+    with Connection(service.port) as connection:
+        for _ in range(50):
+            connection.send(get(b"/length"))
+            packet = connection.packet()
+            assert packet.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert pieces.PIECES[0] in packet
+            while not packet.endswith(pieces.PIECES[-1]):
+                packet += connection.packet()
+
+
+def test_options_of_gunicorn_about_requests_are_heard(serve):
+    service = serve(workers=1, GUNICORN_CMD_ARGS="--max-requests 5 --access-logfile -")
+    before = service.workers()
+    statuses = [requests.get(f"{service.url}/healthz", timeout=15).status_code for _ in range(20)]
+    assert statuses == [200] * 20
+    wait_until(lambda: service.workers() and not set(before) & set(service.workers()))
+    assert '"GET /healthz HTTP/1.1" 200' in service.output()
