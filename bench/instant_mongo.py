@@ -1,6 +1,6 @@
-"""A MongoDB-wire server that costs next to nothing: one document, in memory, for reading alone.
+"""A MongoDB-wire server that costs next to nothing: a few users, in memory, for reading alone.
 
-``python -m bench.instant_mongo PORT`` reads the document as BSON from its standard input. It shows what the services
+``python -m bench.instant_mongo PORT`` reads their documents as BSON from its standard input. It shows what the services
 themselves can do, where the embedded server on the same two cores would be most of what is measured.
 Source: MongoDB's specification of the wire protocol, OP_MSG, and OP_QUERY for a driver's first word.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import bson
 import uvloop
+from bson.raw_bson import RawBSONDocument
 
 HEADER = struct.Struct("<iiii")
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
@@ -26,10 +27,9 @@ HELLO = {
 class Answers:
     """What is said to a command, encoded once where it is always the same."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
-        self._found: dict[tuple[str, ...], bytes] = {}
-        self._none = self._cursor([])
+    def __init__(self, documents: list[dict[str, Any]]) -> None:
+        self._by = {field: {document[field]: document for document in documents} for field in ("_id", "email")}
+        self._found: dict[tuple[Any, ...], RawBSONDocument] = {}
         self._hello = bson.encode(HELLO)
         self._done = bson.encode({"ok": 1.0})
 
@@ -40,17 +40,18 @@ class Answers:
         return self._hello if name in ("hello", "ismaster", "isMaster") else self._done
 
     def _find(self, condition: dict[str, Any], projection: dict[str, int]) -> bytes:
-        if any(condition[key] != self._document[key] for key in ("_id", "email") if key in condition):
-            return self._none
-        names = tuple(projection)
-        if names not in self._found:
-            wanted = {"_id", *(names or self._document)}
-            self._found[names] = self._cursor([{key: self._document[key] for key in self._document if key in wanted}])
-        return self._found[names]
-
-    @staticmethod
-    def _cursor(batch: list[dict[str, Any]]) -> bytes:
+        field = "_id" if "_id" in condition else "email"
+        wanted = condition[field]["$in"] if isinstance(condition[field], dict) else [condition[field]]
+        names = ("_id", *projection) if projection else ()
+        batch = [self._project(self._by[field][key], names) for key in wanted if key in self._by[field]]
         return bson.encode({"cursor": {"firstBatch": batch, "id": bson.Int64(0), "ns": "authexample.users"}, "ok": 1.0})
+
+    def _project(self, document: dict[str, Any], names: tuple[str, ...]) -> RawBSONDocument:
+        key = document["_id"], names
+        if key not in self._found:
+            kept = {name: value for name, value in document.items() if name in names or not names}
+            self._found[key] = RawBSONDocument(bson.encode(kept))
+        return self._found[key]
 
 
 class Connection(asyncio.Protocol):
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main() -> None:
-    answers = Answers(bson.decode(sys.stdin.buffer.read()))
+    answers = Answers(bson.decode_all(sys.stdin.buffer.read()))
     server = await asyncio.get_running_loop().create_server(lambda: Connection(answers), "127.0.0.1", int(sys.argv[1]))
     await server.serve_forever()
 

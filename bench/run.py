@@ -37,7 +37,7 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 NESTJS = Path(__file__).parent / "nestjs"
 SECRET = "the-bench-signs-with-this-secret-and-nothing-else-does"
 PASSWORD = "correct horse battery"
-GUARDED = {"email": "natalie@example.com", "password": PASSWORD}
+PEOPLE = 64  # whose tokens take turns
 WORKERS = 2
 COSTS = (10, 12)  # the tutorial's, and the default
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))  # of each turn; a sign-in takes longer, and so do its turns
@@ -103,23 +103,24 @@ def measure(peers: dict[str, list[str]], database: embedded.Server, directory: P
     }
     progress("starting up")
     started = time.monotonic()
-    with serving(PEERS["authservice"], environment, directory, "/readyz") as (url, _):
+    with serving(PEERS["authservice"], environment, directory, "/readyz"):
         figures["start_up_seconds"] = time.monotonic() - started
-        post(f"{url}/users", GUARDED)
-        signed_in = post(f"{url}/auth", GUARDED)
-    token, user = signed_in["token"], signed_in["user"]["id"]
-    environment |= {
-        "BENCH_USER_ID": user,
-        "BENCH_SESSION_ID": json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["sid"],
-        "BENCH_TOKEN": token,
-    }
-    with MongoClient(database.uri) as client:
-        document = bson.encode(client.get_default_database().users.find_one({"_id": bson.ObjectId(user)}))
+    with serving(PEERS["authservice"], {**environment, "FLASK_BCRYPT_LOG_ROUNDS": "4"}, directory, "/readyz") as (
+        url,
+        _,
+    ):
+        tokens = [sign_up(url, f"person-{number}@example.com") for number in range(PEOPLE)]
+    claims = json.loads(base64.urlsafe_b64decode(tokens[0].split(".")[1] + "=="))
+    environment |= {"BENCH_USER_ID": claims["sub"], "BENCH_SESSION_ID": claims["sid"]}
+    people = directory / "tokens"
+    people.write_text("\n".join(tokens))
+    with MongoClient[dict[str, Any]](database.uri) as client:
+        documents = b"".join(bson.encode(person) for person in client.get_default_database().users.find())
     server = children(database.keeper.pid)[0]
-    figures["guarded"] = {"embedded": guarded(peers, environment, database.uri, server, directory)}
-    with instant_mongo(document) as (uri, pid):
-        figures["guarded"]["instant"] = guarded(peers, environment, uri, pid, directory)
-    figures["cpu"] = cpu_per_request({**environment, "BENCH_MONGO_URI": database.uri}, token)
+    figures["guarded"] = {"embedded": guarded(peers, environment, database.uri, server, people)}
+    with instant_mongo(documents) as (uri, pid):
+        figures["guarded"]["instant"] = guarded(peers, environment, uri, pid, people)
+    figures["cpu"] = cpu_per_request({**environment, "BENCH_MONGO_URI": database.uri}, tokens[0])
     figures["sign_in"] = {str(cost): sign_in(cost, environment, directory) for cost in COSTS}
     progress("guarded requests in a storm of sign-ins")
     with serving(PEERS["authservice"], environment, directory, "/readyz") as (url, master):
@@ -127,30 +128,30 @@ def measure(peers: dict[str, list[str]], database: embedded.Server, directory: P
         storm = threading.Thread(target=sign_ins, args=(url, 64, 4 * SECONDS, "storm@example.com"))
         storm.start()
         time.sleep(SECONDS)
-        figures["guarded_in_storm"] = wrk(f"{url}/users/test", 2, bearer(token), seconds=2 * SECONDS)
+        figures["guarded_in_storm"] = wrk(f"{url}/users/test", 2, people, seconds=2 * SECONDS)
         storm.join()
         figures["worker_memory_mib"] = [proportional_mib(pid) for pid in children(master)]
     return {**figures, "load_average": [*load_average, os.getloadavg()[0]]}
 
 
-def guarded(peers: dict[str, list[str]], environment: dict[str, str], uri: str, server: int, directory: Path) -> Any:
+def guarded(peers: dict[str, list[str]], environment: dict[str, str], uri: str, server: int, people: Path) -> Any:
     """Connections -> peer -> figures. All run all the time, and are driven in turns."""
     found: dict[str, dict[str, list[dict[str, float]]]] = {"16": {}, "64": {}}
-    token = environment["BENCH_TOKEN"]
+    token = people.read_text().partition("\n")[0]
     with contextlib.ExitStack() as running:
         environment = {**environment, "FLASK_MONGO_URI": uri, "BENCH_MONGO_URI": uri}
         urls = {
-            name: running.enter_context(serving(command, environment, directory, "/users/test", token))
+            name: running.enter_context(serving(command, environment, people.parent, "/users/test", token))
             for name, command in peers.items()
         }
         for url, _ in urls.values():
-            wrk(f"{url}/users/test", 64, bearer(token), seconds=1)
+            wrk(f"{url}/users/test", 64, people, seconds=1)
         for turn in range(TURNS):
             progress(f"guarded requests, turn {turn + 1} of {TURNS}")
             for connections, of_peer in found.items():
                 for name, (url, master) in urls.items():
                     before = cpu_seconds(server), cpu_seconds(*children(master))
-                    counted = wrk(f"{url}/users/test", int(connections), bearer(token))
+                    counted = wrk(f"{url}/users/test", int(connections), people)
                     counted["database_cpu_us"] = (cpu_seconds(server) - before[0]) / counted["ok"] * 1e6
                     counted["service_cpu_us"] = (cpu_seconds(*children(master)) - before[1]) / counted["ok"] * 1e6
                     of_peer.setdefault(name, []).append(counted)
@@ -244,16 +245,14 @@ def sign_ins(url: str, connections: int, seconds: int, email: str) -> dict[str, 
         return wrk(f"{url}/auth", connections, script=file.name, seconds=seconds)
 
 
-def bearer(token: str) -> str:
-    return f"Authorization: Bearer {token}"
-
-
 def wrk(
-    url: str, connections: int, header: str = "X-Bench: 1", script: str = "", seconds: int = SECONDS
+    url: str, connections: int, people: Path | None = None, script: str = "", seconds: int = SECONDS
 ) -> dict[str, float]:
-    """What wrk counted; ``rate`` is of the answers with status 200 alone."""
+    """What wrk counted; ``rate`` is of the answers with status 200 alone. ``people`` holds a token a line."""
     script = script or str(Path(__file__).with_name("wrk.lua"))
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, "-H", header, url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url]
+    if people is not None:
+        command += ["--", str(people)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counted: dict[str, float] = json.loads(printed.partition("JSON ")[2])
     if counted["other"] or counted["unanswered"]:
@@ -270,14 +269,14 @@ def bcrypt_limit(cost: int, seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def instant_mongo(document: bytes) -> Iterator[tuple[str, int]]:
+def instant_mongo(documents: bytes) -> Iterator[tuple[str, int]]:
     """A database that costs next to nothing; its URI and pid."""
     port = embedded.free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.instant_mongo", str(port)], stdin=subprocess.PIPE, cwd=ROOT
     )
     assert process.stdin is not None
-    process.stdin.write(document)
+    process.stdin.write(documents)
     process.stdin.close()
     try:
         yield f"mongodb://127.0.0.1:{port}/authexample?directConnection=true&retryWrites=false", process.pid
@@ -319,6 +318,14 @@ def serving(
     finally:
         process.terminate()
         process.wait()
+
+
+def sign_up(url: str, email: str) -> str:
+    """A new user's token."""
+    person = {"email": email, "password": PASSWORD}
+    post(f"{url}/users", person)
+    token: str = post(f"{url}/auth", person)["token"]
+    return token
 
 
 def post(url: str, body: dict[str, str]) -> Any:

@@ -1,10 +1,26 @@
 -- Counts the answers by status, and prints one line of JSON at the end. A client that is refused with 503 waits as
 -- long as its Retry-After asks.
+-- The file named behind the URL, if any, holds a token a line, and each request takes the next one.
 local threads, waits = {}, 0
 ok, refused, other = 0, 0, 0
 
 function setup(thread)
    table.insert(threads, thread)
+end
+
+function init(args)
+   if args[1] == nil then
+      return
+   end
+   local requests, turn = {}, 0
+   for token in io.lines(args[1]) do
+      wrk.headers['Authorization'] = 'Bearer ' .. token
+      table.insert(requests, wrk.format())
+   end
+   function request()
+      turn = turn % #requests + 1
+      return requests[turn]
+   end
 end
 
 function response(status)
