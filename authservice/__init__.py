@@ -11,7 +11,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from authservice import cli, config, embedded, store
 from authservice.admin import routes as admin
 from authservice.auth import routes as auth
-from authservice.extensions import cors
 from authservice.security import passwords, tokens
 from authservice.users import routes as users
 from authservice.web import bodies, documentation, guards, observability, pages, problems
@@ -37,7 +36,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     api = documentation.init_app(app)
     problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
     guards.init_app(app)
-    cors.init_app(app, **bodies.cors_options(settings["CORS_ORIGINS"]))
+    bodies.allow_origins(app, settings["CORS_ORIGINS"])
 
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)

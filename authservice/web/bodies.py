@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import flask_smorest
-from flask import Request, Response, current_app
+from flask import Flask, Request, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from gunicorn.http.errors import ParseException
 from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
-from authservice import errors
+from authservice import errors, extensions
 from authservice.config import BODY_MAX_BYTES
 from authservice.errors import Fault, Refusal
 from authservice.security import emails, strict_json
@@ -86,19 +86,23 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return self.doc(**documented)  # type: ignore[no-any-return]
 
 
-def cors_options(origins: tuple[str, ...]) -> dict[str, Any]:
-    """What flask-cors is told: an exact list of origins, and the headers that a front-end sends and reads."""
-    return {
+def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
+    """Let pages of exactly these origins call, with the headers that a front-end sends and reads."""
+    extensions.cors.init_app(
+        app,
         # Compiled and anchored: of a text with a bracket, as in http://[::1]:8100, flask-cors makes an open pattern.
-        "origins": [re.compile(rf"{re.escape(origin)}\Z") for origin in origins],
-        "supports_credentials": True,
-        "allow_headers": ["Authorization", "Content-Type", "X-Requested-With", "X-Request-Id"],
-        "expose_headers": ["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
-        "methods": ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
-        "max_age": 600,
-        "vary_header": True,
-        "always_send": False,
-    }
+        origins=[re.compile(rf"{re.escape(origin)}\Z") for origin in origins],
+        supports_credentials=True,
+        allow_headers=["Authorization", "Content-Type", "X-Requested-With", "X-Request-Id"],
+        expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
+        methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
+        max_age=600,
+        vary_header=True,
+        always_send=False,
+    )
+    allow = app.after_request_funcs[None].pop()
+    # Without an Origin there is no page of another site behind it: those shall not pay for headers that nobody reads.
+    app.after_request(lambda response: allow(response) if "Origin" in request.headers else response)
 
 
 OF_BODY = (
