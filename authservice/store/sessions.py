@@ -20,6 +20,7 @@ from authservice.store import asks_database, spend
 from authservice.store.users import PUBLIC, StoredPassword, User, collection, now, read_user
 
 _GUARDS_MAX = 64  # in one read
+_GATHERING_SECONDS = 0.005  # at the most, where a worker has always something to do
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def _ask_for(guards: _Guards) -> None:
     """Whatever happens to the one who asks, the others are told."""
     try:
         if monkey.is_module_patched("socket"):
-            gevent.sleep(0)  # whoever has a request by now may join
+            with gevent.Timeout(_GATHERING_SECONDS, False):
+                gevent.idle()  # until whoever has a request has joined
         guards.users = find_users(guards)
     finally:
         _send_off(guards)  # if not even a connection was there

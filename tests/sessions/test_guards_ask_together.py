@@ -1,5 +1,8 @@
 """Guards that ask in the same moment are answered by one read, each as if it had asked alone."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +12,10 @@ import pytest
 from flask import g, request_finished
 
 from authservice.store import sessions
-from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
+from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in
 from tests.faults.proxy import Proxy
 from tests.server.processes import wait_until
+from tests.service import ROOT
 
 PATIENCE_SECONDS = 30
 
@@ -186,3 +190,26 @@ class TestThroughAProxy:
                 answers = list(threads.map(ask, [alice, bob] * 10))
             assert {status for status, _ in answers} == {503}
             assert max(seconds for _, seconds in answers) < 5
+
+
+NEVER_IDLE = """
+from gevent import monkey
+monkey.patch_all(os=False, queue=False, signal=False, subprocess=False)
+import socket, sys, gevent
+from authservice import create_app
+client = create_app().test_client()
+there, here = socket.socketpair()
+there.send(b"always there to be read, and never read")
+watcher = gevent.get_hub().loop.io(here.fileno(), 1)
+watcher.start(lambda: None)
+print(client.get("/users/test", headers={"Authorization": sys.argv[1]}).status_code)
+"""
+
+
+def test_a_worker_that_always_has_something_to_do_asks_all_the_same(mongo_uri, alice):
+    environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    asked = subprocess.run(
+        [sys.executable, "-c", NEVER_IDLE, f"Bearer {alice}"],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert asked.stdout == "200\n"
