@@ -40,16 +40,16 @@ if ":" in os.environ.get("FLASK_METRICS", ""):
 workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
 worker_class = "authservice.web.worker.Worker"
 # The figures are medians of turns on two cores that the embedded database and wrk share: guarded requests/s at 16 and
-# at 64 connections, all on 2026-11-24. As it is: 2,459 and 3,387.
-# A worker a core: with one, which leaves the other core to the database, 2,290 and 2,636; with three 2,215 and 3,186;
-# with four 1,857 and 2,921.
+# at 64 connections, all on 2026-11-24. As it is: 2,772 and 3,521.
+# A worker a core: with one, which leaves the other core to the database, 2,069 and 2,183; with three 2,586 and 3,433;
+# with four 2,107 and 3,277.
 # Greenlets and not threads, measured before guards asked together, which threads rarely would: gthread with eight
 # threads took 949 us of the workers' CPU for a request where greenlets took 757, made 1,069 and 1,120 where they made
 # 1,267 and 1,512, and 500 clients who drip their bytes held all of it. Hashing has threads of its own.
-# reuse_port stays off: 2,519 and 3,244, and a second service would share the port in silence. Worker spreads the
+# reuse_port stays off: 2,879 and 3,541, but a second service would share the port in silence. Worker spreads the
 # connections instead: of 16 that are kept each of two workers has 6 to 10.
 reuse_port = False
-# Longer than a phone's pause between two screens. Without it: 2,061 and 1,961.
+# Longer than a phone's pause between two screens. Without it: 2,044 and 2,318.
 keepalive = 30
 # Each connection is a file: a limit that is lower than usual (macOS has 256) must not end a worker.
 worker_connections = max(64, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
