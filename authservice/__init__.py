@@ -1,5 +1,6 @@
 """authservice: sign up, sign in, and guarded routes, on Flask and MongoDB."""
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     """
     settings = config.load(os.environ, overrides)
     app = Flask(__name__, instance_path=settings["INSTANCE_PATH"], static_folder=None)
+    # Asked four times a request whether a function is a coroutine; Flask's answer about a function never changes.
+    app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
     app.config.from_prefixed_env()
     app.config.update(settings)
     if settings["MONGO_URI"] is None:

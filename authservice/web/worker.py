@@ -1,5 +1,6 @@
 """The gunicorn worker: a greenlet for each connection, bounded in time, and what gunicorn refuses is problem+json."""
 
+import functools
 import json
 import logging
 import os
@@ -213,8 +214,17 @@ class _Response(wsgi.Response):  # type: ignore[misc]
     def send_headers(self) -> None:
         if not self.headers_sent:
             self.headers_sent = True
-            fields = [f"{name}: {value}\r\n" for name, value in self.headers]
-            self._head = "".join([*self.default_headers(), *fields, "\r\n"]).encode("latin-1")
+            major, minor = self.req.version
+            lines = [
+                f"HTTP/{major}.{minor} {self.status}",
+                f"Server: {self.version}",
+                f"Date: {_http_date(int(time.time()))}",
+                f"Connection: {'close' if self.should_close() else 'keep-alive'}",
+                *(["Transfer-Encoding: chunked"] if self.chunked else []),
+                *[f"{name}: {value}" for name, value in self.headers],
+                "\r\n",
+            ]
+            self._head = "\r\n".join(lines).encode("latin-1")
 
     def _emit_body(self, data: bytes) -> None:
         packet = self._head + (b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
@@ -225,6 +235,9 @@ class _Response(wsgi.Response):  # type: ignore[misc]
         self.send_headers()
         if self._head or self.chunked:
             self._emit_body(b"")  # of a chunked body, its end
+
+
+_http_date = functools.lru_cache(1)(util.http_date)  # of this second
 
 
 def _cut_off(client: Any) -> None:

@@ -1,5 +1,8 @@
 """Whatever an application answers comes over the wire as HTTP wants it, the head and the body's begin in one packet."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
 import pytest
 import requests
 
@@ -34,6 +37,8 @@ def test_one_answer_after_another_on_one_connection(service):
             assert (answer.status, answer.body) == (204 if path == b"/empty" else 200, body)
             assert answer.headers.get("transfer-encoding") == ("chunked" if path == b"/chunks" else None)
             assert answer.headers["connection"] == "keep-alive"
+            sent = parsedate_to_datetime(answer.headers["date"])
+            assert abs(sent - datetime.now(UTC)) < timedelta(seconds=60)
 
 
 def test_a_head_has_no_body_and_the_next_answer_is_not_taken_for_it(service):
