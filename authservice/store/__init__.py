@@ -85,6 +85,10 @@ class _Breaker:
         self._retry_at: float | None = None  # None while the database answers
         self._asked_at = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        return self._retry_at is not None
+
     def require_hope(self) -> None:
         """Raises DatabaseUnavailable."""
         if self._retry_at is None:
@@ -117,13 +121,20 @@ class _Turns:
 
     def __init__(self, connections: float | None, patience_seconds: float) -> None:
         self._free = threading.BoundedSemaphore(int(min(connections or 1_000, 1_000)))  # 0 says no limit
-        self._patience_seconds = patience_seconds or None
+        self.patience_seconds = patience_seconds or math.inf  # of a request, all its operations together
 
-    def __enter__(self) -> None:
-        if not self._free.acquire(timeout=self._patience_seconds):
+    def take(self, spent: "_Spent | None") -> None:
+        """Raises DatabaseUnavailable."""
+        if self._free.acquire(blocking=False):
+            return
+        started = time.monotonic()
+        is_taken = self._free.acquire(timeout=waiting_left())
+        if spent is not None:
+            spent.waiting_seconds += time.monotonic() - started
+        if not is_taken:
             raise DatabaseUnavailable
 
-    def __exit__(self, *_: object) -> None:
+    def give_back(self) -> None:
         self._free.release()
 
 
@@ -138,7 +149,9 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
     def ask(*args: P.args, **kwargs: P.kwargs) -> T:
         spent = _spent()
         patience = _rest_of_patience(spent)
-        with _turns:
+        turns = _turns
+        turns.take(spent)
+        try:
             _breaker.require_hope()
             started = time.perf_counter()
             answered = True
@@ -159,6 +172,8 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
                 seconds.observe(taken)
                 if spent is not None:
                     spent.seconds += taken
+        finally:
+            turns.give_back()
 
     return ask
 
@@ -170,11 +185,37 @@ def spend(seconds: float) -> None:
         spent.seconds += seconds
 
 
+def waiting_left() -> float | None:
+    """Seconds that a request may still wait for a connection; None says for ever."""
+    spent = _spent()
+    left = _turns.patience_seconds - (spent.waiting_seconds if spent else 0)
+    return None if left == math.inf else max(left, 0)
+
+
+def spend_waiting(seconds: float) -> None:
+    """Count a wait for a connection that another request did not get.
+
+    Raises DatabaseUnavailable when this one is to wait no longer.
+    """
+    spent = _spent()
+    if spent is not None:
+        spent.waiting_seconds += seconds
+    if _breaker.is_open or waiting_left() == 0:
+        raise DatabaseUnavailable
+
+
+def longest_operation() -> float | None:
+    """Seconds after which an operation that has its connection is over; None where MONGO_TIMEOUT_MS is 0."""
+    assert mongo.cx is not None
+    return mongo.cx.options.timeout and mongo.cx.options.timeout + 1
+
+
 @dataclass(slots=True)
 class _Spent:
-    """What the database has taken of a request's time."""
+    """What the database has taken of a request's time, and the waiting for a connection."""
 
     seconds: float = 0.0
+    waiting_seconds: float = 0.0
 
 
 _NO_LIMIT: AbstractContextManager[None] = nullcontext()
@@ -193,8 +234,8 @@ def _spent() -> _Spent | None:
 def _rest_of_patience(spent: _Spent | None) -> AbstractContextManager[None]:
     """MONGO_TIMEOUT_MS is for all operations of a request together: three that only just end make no answer in time.
 
-    What each waited for its turn, half of that at the most, does not count, nor what a password takes between them. The
-    first operation has the client's own time-out.
+    What they waited for their turns, half of that at the most, does not count, nor what a password takes between them.
+    The first operation has the client's own time-out.
     Raises DatabaseUnavailable when nothing is left.
     """
     if spent is None or not spent.seconds:

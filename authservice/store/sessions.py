@@ -16,7 +16,7 @@ from gevent import monkey
 from pymongo.errors import WriteError
 
 from authservice.errors import DatabaseUnavailable
-from authservice.store import asks_database, spend
+from authservice.store import asks_database, longest_operation, spend, spend_waiting, waiting_left
 from authservice.store.users import PUBLIC, StoredPassword, User, collection, now, read_user
 
 _GUARDS_MAX = 64  # in one read
@@ -75,6 +75,7 @@ class _Guards:
 
     def __init__(self) -> None:
         self.sessions: dict[ObjectId, str] = {}  # of each user the one that he shows
+        self.are_sent = False
         self.users: dict[ObjectId, User] | None = None
         self.seconds = 0.0
         self.are_answered: threading.Event | None = None  # for all but the first, who asks
@@ -94,23 +95,35 @@ def find_user(user_id: str, session_id: str) -> User | None:
     Guards of the same moment, or that wait for a connection, ask together: the database has less work, and so has the
     driver. A read that was sent takes no more of them, so no answer is older than its question.
     """
-    global _gathering
     key = ObjectId(user_id)
-    with _lock:
-        guards, answered = _gathering, None
-        if guards is None or not guards.have_room(key, session_id):
-            guards = _gathering = _Guards()
-        else:
-            answered = guards.are_answered = guards.are_answered or threading.Event()
-        guards.sessions[key] = session_id
-    if answered:
-        answered.wait()
-        spend(guards.seconds)
-    else:
-        _ask_for(guards)
+    while True:
+        guards, answered = _join(key, session_id)
+        if answered is None:
+            _ask_for(guards)
+            break
+        started = time.monotonic()
+        answered.wait(waiting_left())
+        if guards.are_sent:
+            answered.wait(longest_operation())
+            spend(guards.seconds)
+            break
+        spend_waiting(time.monotonic() - started)  # the first of them has waited too long, but not all have
     if guards.users is None:
         raise DatabaseUnavailable
     return guards.users.get(key)
+
+
+def _join(user_id: ObjectId, session_id: str) -> tuple[_Guards, threading.Event | None]:
+    """With an event to wait for, or None for the first, who is to ask."""
+    global _gathering
+    with _lock:
+        guards, answered = _gathering, None
+        if guards is None or not guards.have_room(user_id, session_id):
+            guards = _gathering = _Guards()
+        else:
+            answered = guards.are_answered = guards.are_answered or threading.Event()
+        guards.sessions[user_id] = session_id
+    return guards, answered
 
 
 def _ask_for(guards: _Guards) -> None:
@@ -121,12 +134,13 @@ def _ask_for(guards: _Guards) -> None:
                 gevent.idle()  # until whoever has a request has joined
         guards.users = find_users(guards)
     finally:
-        _send_off(guards)  # if not even a connection was there
+        _part(guards)  # if not even a connection was there
         if guards.are_answered:
             guards.are_answered.set()
 
 
-def _send_off(guards: _Guards) -> None:
+def _part(guards: _Guards) -> None:
+    """Nobody joins them any more."""
     global _gathering
     with _lock:
         if _gathering is guards:
@@ -136,12 +150,12 @@ def _send_off(guards: _Guards) -> None:
 @asks_database
 def find_users(guards: _Guards) -> dict[ObjectId, User]:
     """By ``_id`` and with a projection. An id of a session is random, and is in nobody else's document."""
-    _send_off(guards)
+    _part(guards)
+    guards.are_sent = True
     started = time.perf_counter()
     alive = {"$elemMatch": {"id": {"$in": [*guards.sessions.values()]}, "expiresAt": {"$gt": now()}}}
     condition = {"_id": {"$in": [*guards.sessions]}, "disabledAt": None, "sessions": alive}
-    found = collection().find(condition, PUBLIC, limit=-len(guards.sessions))  # all at once: no cursor stays open
-    users = {document["_id"]: read_user(document) for document in found}
+    users = {document["_id"]: read_user(document) for document in collection().find(condition, PUBLIC)}
     guards.seconds = time.perf_counter() - started
     return users
 

@@ -99,6 +99,7 @@ def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         max_age=600,
         vary_header=True,
         always_send=False,
+        intercept_exceptions=False,  # answers to exceptions pass through after_request as well
     )
     allow = app.after_request_funcs[None].pop()
     # Without an Origin there is no page of another site behind it: those shall not pay for headers that nobody reads.

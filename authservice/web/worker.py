@@ -157,7 +157,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 gevent.sleep(0)
         except (NoMoreData, StopIteration, OSError) as ending:
             log.debug("connection_ended", extra={"error": type(ending).__name__})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.handle_error(request, client, address, error)
         finally:
             self._idle.pop(client, None)
@@ -165,28 +165,34 @@ class Worker(GeventWorker):  # type: ignore[misc]
             _close(client)
 
     def _answer(self, here: Any, request: Any, client: Any, address: Any) -> None:
-        """Raises StopIteration where the connection is to end."""
+        """gunicorn's handle_request, without hooks, upgrades and sendfile.
+
+        Raises StopIteration where the connection is to end.
+        """
         started = datetime.now(UTC)
         response, environ = wsgi.create(request, client, address, here, self.cfg, _Response)
         environ["wsgi.multithread"] = True
         self.nr += 1
-        self.alive = self.alive and self.nr < self.max_requests
+        if self.nr >= self.max_requests:
+            self.alive = False
         if not self.alive or not self.cfg.keepalive:
             response.force_close()
-        answer = self.wsgi(environ, response.start_response)
         try:
-            for piece in answer:
-                response.write(piece)
-            response.close()
-        except Exception as error:
+            answer = self.wsgi(environ, response.start_response)
+            try:
+                for piece in answer:
+                    response.write(piece)
+                response.close()
+            finally:
+                self.log.access(response, request, environ, datetime.now(UTC) - started)
+                if hasattr(answer, "close"):
+                    answer.close()
+        except (Exception, SystemExit) as error:
             if isinstance(error, OSError) or not response.has_begun:
                 raise
-            log.error("crash", exc_info=error, extra={"requestId": environ.get(problems.REQUEST_ID)})
-            raise StopIteration from None  # nothing may follow half an answer
-        finally:
-            self.log.access(response, request, environ, datetime.now(UTC) - started)
-            if hasattr(answer, "close"):
-                answer.close()
+            about = {"requestId": environ.get(problems.REQUEST_ID), "error": type(error).__name__}
+            log.error("crash", exc_info=error, extra=about)
+            raise StopIteration from None  # nothing may follow an answer, or half of one
         if response.should_close():
             raise StopIteration
 

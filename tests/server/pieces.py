@@ -1,6 +1,7 @@
 """The service, with paths beside its own that are answered as Flask would not: for the worker that has to carry it."""
 
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -13,6 +14,9 @@ LENGTHS = {
     "/chunks": None,
     "/crash": None,
     "/half-in-chunks": None,
+    "/close": 13,
+    "/half-and-close": 1_000,
+    "/exit": None,
 }
 PIECES = [b"one ", b"", b"two ", b"three"]
 WHOLE = b"".join(PIECES)
@@ -34,15 +38,25 @@ def create() -> WSGIApplication:
         if path in LENGTHS:
             length = LENGTHS[path]
             start_response("200 OK", [("Content-Length", str(length))] if length else [])
-            return pieces(path)
+            return Pieces(path)
         return service(environ, start_response)
 
     return app
 
 
-def pieces(path: str) -> Iterator[bytes]:
-    if path == "/crash":
-        raise RuntimeError("before the first piece")
-    yield from PIECES
-    if path in ("/half", "/half-in-chunks"):
-        raise RuntimeError("behind the last piece")
+class Pieces:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._path == "/crash":
+            raise RuntimeError("before the first piece")
+        if self._path == "/exit":
+            sys.exit(3)
+        yield from PIECES
+        if "half" in self._path:
+            raise RuntimeError("behind the last piece")
+
+    def close(self) -> None:
+        if "close" in self._path:
+            raise RuntimeError("behind everything")

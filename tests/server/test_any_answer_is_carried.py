@@ -65,8 +65,16 @@ def test_a_crash_before_the_first_byte_is_a_500(service):
     assert "before the first piece" not in service.output()
 
 
-@pytest.mark.parametrize("path", [b"/half", b"/half-in-chunks"])
-def test_nothing_follows_half_an_answer(service, path):
+def test_who_leaves_in_the_middle_of_a_request_does_not_take_the_worker_with_him(service):
+    before = service.workers()
+    answer = exchange(service.port, get(b"/exit"))
+    assert (answer.status, answer.json()["code"]) == (500, "internal_error")
+    assert exchange(service.port, get(b"/healthz")).status == 200
+    assert service.workers() == before
+
+
+@pytest.mark.parametrize("path", [b"/half", b"/half-in-chunks", b"/close", b"/half-and-close"])
+def test_nothing_follows_an_answer_that_crashes(service, path):
     with Connection(service.port) as connection:
         connection.send(get(path))
         received = connection.everything()
@@ -74,7 +82,8 @@ def test_nothing_follows_half_an_answer(service, path):
     assert b"three" in received
     assert not received.endswith(b"0\r\n\r\n")  # or the client would take it for the whole
     assert service.output().count('"event": "crash"') == 1
-    assert "behind the last piece" not in service.output()
+    assert '"error": "RuntimeError"' in service.output()
+    assert "behind" not in service.output()
 
 
 def test_head_and_body_are_one_packet(service):

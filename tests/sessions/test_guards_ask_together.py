@@ -42,11 +42,25 @@ class Database(pymongo.monitoring.CommandListener):
 
 
 @pytest.fixture
-def held(monkeypatch):
+def held():
     database = Database()
-    monkeypatch.setattr(pymongo.monitoring, "_LISTENERS", pymongo.monitoring._LISTENERS)
     pymongo.monitoring.register(database)
-    return database
+    yield database
+    pymongo.monitoring._LISTENERS.command_listeners.remove(database)
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """All guards that asked together, group by group."""
+    made = []
+
+    class Recorded(sessions._Guards):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(sessions, "_Guards", Recorded)
+    return made
 
 
 @pytest.fixture
@@ -62,20 +76,21 @@ def bob(client):
 
 
 class Together:
-    """Requests that are sent while an earlier one holds the connection; their statuses, in that order."""
+    """Requests that are sent while an earlier one holds the connection."""
 
-    def __init__(self, app, held, token):
-        self._app, self._held, self._token = app, held, token
+    def __init__(self, app, held, groups, token):
+        self._app, self._held, self._groups, self._token = app, held, groups, token
         self._threads = ThreadPoolExecutor(100)
 
-    def ask(self, token):
-        return self._threads.submit(lambda: self._app.test_client().get("/users/test", headers=bearer(token)))
+    def ask(self, token, path="/users/test"):
+        return self._threads.submit(lambda: self._app.test_client().get(path, headers=bearer(token)))
 
     def __enter__(self):
         self._held.may_answer.clear()
         self._first = self.ask(self._token)
         assert self._held.has_read.wait(PATIENCE_SECONDS)
         self._held.reads = 0
+        self._groups.clear()
         return self
 
     def __exit__(self, *_):
@@ -83,74 +98,108 @@ class Together:
         assert self._first.result(PATIENCE_SECONDS).status_code == 200
         self._threads.shutdown()
 
-    def statuses(self, tokens, gathered):
-        """``gathered`` users wait for the connection, and then it is free."""
-        asked = [self.ask(token) for token in tokens]
-        wait_until(lambda: sessions._gathering is not None and len(sessions._gathering.sessions) == gathered)
-        time.sleep(0.2)  # for those who ask for a user that is there already
+    def answers(self, tokens, path="/users/test"):
+        """All of them wait for the connection, and then it is free; the answers in the order of the tokens."""
+        asked = [self.ask(token, path) for token in tokens]
+        wait_until(lambda: self.waiting() == len(tokens))
         self._held.may_answer.set()
-        return [answer.result(PATIENCE_SECONDS).status_code for answer in asked]
+        return [answer.result(PATIENCE_SECONDS) for answer in asked]
+
+    def statuses(self, tokens):
+        return [answer.status_code for answer in self.answers(tokens)]
+
+    def waiting(self):
+        """The first of each group for the connection, the others for what he is answered."""
+        events = [guards.are_answered for guards in self._groups]
+        return len(events) + sum(len(event._cond._waiters) for event in events if event)
 
 
-def test_many_who_ask_together_are_one_read_and_each_gets_his_own_answer(app, client, held, alice, bob, database):
-    client.post("/users", json={"email": "disabled@example.com", "password": PASSWORD})
-    disabled = sign_in(client, "disabled@example.com")["token"]
+def test_many_who_ask_together_are_one_read_and_each_gets_his_own_answer(
+    app, client, held, groups, alice, bob, database
+):
+    tokens = {}
+    for name in ("disabled", "deleted"):
+        client.post("/users", json={"email": f"{name}@example.com", "password": PASSWORD})
+        tokens[name] = sign_in(client, f"{name}@example.com")["token"]
     database.users.update_one({"email": "disabled@example.com"}, {"$set": {"disabledAt": "yesterday"}})
-    client.post("/users", json={"email": "deleted@example.com", "password": PASSWORD})
-    deleted = sign_in(client, "deleted@example.com")["token"]
     database.users.delete_one({"email": "deleted@example.com"})
-    with Together(app, held, alice) as together:
-        statuses = together.statuses([alice, bob, disabled, deleted] * 10, gathered=4)
+    with Together(app, held, groups, alice) as together:
+        statuses = together.statuses([alice, bob, tokens["disabled"], tokens["deleted"]] * 10)
         assert statuses == [200, 200, 401, 401] * 10
         assert held.reads == 1
 
 
-def test_each_is_shown_himself(app, held, alice, bob):
-    with Together(app, held, alice) as together:
-
-        def who(token):
-            return app.test_client().get("/users/me", headers=bearer(token)).get_json()["email"]
-
-        asked = [together._threads.submit(who, token) for token in [alice, bob] * 10]
-        wait_until(lambda: sessions._gathering is not None and len(sessions._gathering.sessions) == 2)
-        held.may_answer.set()
-        assert [answer.result(PATIENCE_SECONDS) for answer in asked] == [ALICE, BOB] * 10
+def test_each_is_shown_himself(app, held, groups, alice, bob):
+    with Together(app, held, groups, alice) as together:
+        answers = together.answers([alice, bob] * 10, "/users/me")
+        assert [answer.get_json()["email"] for answer in answers] == [ALICE, BOB] * 10
+        assert held.reads == 1
 
 
-def test_of_two_sessions_of_one_user_each_is_asked_for(app, client, held, alice, bob):
+def test_of_two_sessions_of_one_user_each_is_asked_for(app, client, held, groups, alice, bob):
     ended = sign_in(client, ALICE)["token"]
     assert client.delete("/auth", headers=bearer(ended)).status_code == 204
-    with Together(app, held, bob) as together:
-        assert together.statuses([alice, ended, alice, ended, bob], gathered=2) == [200, 401, 200, 401, 200]
+    with Together(app, held, groups, bob) as together:
+        assert together.statuses([alice, ended, alice, ended, bob]) == [200, 401, 200, 401, 200]
 
 
-def test_nobody_is_answered_by_a_read_that_was_sent_before_he_asked(app, held, alice, database):
-    with Together(app, held, alice) as together:
+def test_nobody_is_answered_by_a_read_that_was_sent_before_he_asked(app, held, groups, alice, database):
+    with Together(app, held, groups, alice) as together:
         database.users.update_one({"email": ALICE}, {"$set": {"sessions": []}})  # the first read knows nothing of it
-        assert together.statuses([alice], gathered=1) == [401]
+        assert together.statuses([alice]) == [401]
 
 
-def test_more_than_one_read_takes_are_all_answered(app, client, held, alice, monkeypatch):
+def test_more_than_one_read_takes_are_all_answered(app, client, held, groups, alice, monkeypatch):
     monkeypatch.setattr(sessions, "_GUARDS_MAX", 3)
     tokens = []
     for number in range(8):
         assert client.post("/users", json={"email": f"{number}@example.com", "password": PASSWORD}).status_code == 201
         tokens.append(sign_in(client, f"{number}@example.com")["token"])
-    with Together(app, held, alice) as together:
-        assert together.statuses(tokens, gathered=2) == [200] * 8
+    with Together(app, held, groups, alice) as together:
+        assert together.statuses(tokens) == [200] * 8
         assert held.reads == 3
 
 
-def test_what_the_read_took_counts_for_all_of_them(app, held, alice, bob):
+def test_what_the_read_took_counts_for_all_of_them(app, held, groups, alice, bob):
     taken = []
 
     def look(app, response):
         taken.append(g.database_time.seconds)
 
-    with request_finished.connected_to(look, app), Together(app, held, alice) as together:
-        assert together.statuses([bob, alice], gathered=2) == [200, 200]
+    with request_finished.connected_to(look, app), Together(app, held, groups, alice) as together:
+        assert together.statuses([bob, alice]) == [200, 200]
     assert len(taken) == 3
     assert min(taken) > 0
+
+
+class TestWhereTheFirstWaitsTooLong:
+    @pytest.fixture
+    def settings(self, settings):
+        return {**settings, "MONGO_TIMEOUT_MS": 4_000}  # of which a request waits two seconds for a connection
+
+    def test_who_came_later_waits_on(self, app, held, groups, alice, bob):
+        with Together(app, held, groups, alice) as together:
+            first = together.ask(alice)
+            time.sleep(1.2)
+            later = [together.ask(token) for token in (bob, alice, bob)]
+            assert first.result(PATIENCE_SECONDS).status_code == 503
+            held.may_answer.set()
+            assert [answer.result(PATIENCE_SECONDS).status_code for answer in later] == [200] * 3
+
+    def test_nobody_waits_longer_than_his_own_two_seconds(self, app, held, groups, alice, bob):
+        def ask(token):
+            started = time.monotonic()
+            status = app.test_client().get("/users/test", headers=bearer(token)).status_code
+            return status, time.monotonic() - started
+
+        with Together(app, held, groups, alice) as together:
+            asked = []
+            for token in [alice, bob] * 4:
+                asked.append(together._threads.submit(ask, token))
+                time.sleep(0.2)
+            for status, seconds in [answer.result(PATIENCE_SECONDS) for answer in asked]:
+                assert status == 503
+                assert 1.9 < seconds < 3
 
 
 @pytest.fixture
@@ -165,10 +214,10 @@ class TestThroughAProxy:
         uri = settings["MONGO_URI"].replace(database_server, f"127.0.0.1:{proxy.port}")
         return {**settings, "MONGO_URI": uri}
 
-    def test_a_document_that_is_no_utf_8_is_no_fault_of_the_others(self, app, held, proxy, alice, bob):
+    def test_a_document_that_is_no_utf_8_is_no_fault_of_the_others(self, app, held, groups, proxy, alice, bob):
         proxy.replaced[BOB.encode()] = b"\xff" * len(BOB)
-        with Together(app, held, alice) as together:
-            assert together.statuses([bob, alice, bob], gathered=2) == [200] * 3
+        with Together(app, held, groups, alice) as together:
+            assert together.statuses([bob, alice, bob]) == [200] * 3
             assert held.reads == 1
         me = app.test_client().get("/users/me", headers=bearer(bob))
         assert me.get_json()["email"] == "\ufffd" * len(BOB)
@@ -178,7 +227,7 @@ class TestThroughAProxy:
         def settings(self, settings):
             return {**settings, "MONGO_TIMEOUT_MS": 1_000}
 
-        def test_all_who_ask_together_are_refused(self, app, proxy, alice, bob):
+        def test_all_who_ask_together_are_refused_until_it_is_well_again(self, app, proxy, alice, bob):
             proxy.mode = "hole"
 
             def ask(token):
@@ -189,27 +238,52 @@ class TestThroughAProxy:
             with ThreadPoolExecutor(20) as threads:
                 answers = list(threads.map(ask, [alice, bob] * 10))
             assert {status for status, _ in answers} == {503}
-            assert max(seconds for _, seconds in answers) < 5
+            assert max(seconds for _, seconds in answers) < 2.5
+            assert sessions._gathering is None
+            proxy.mode = "pass"
+            wait_until(lambda: ask(alice)[0] == 200)
 
 
-NEVER_IDLE = """
+GREENLETS = """
 from gevent import monkey
 monkey.patch_all(os=False, queue=False, signal=False, subprocess=False)
-import socket, sys, gevent
+import sys, gevent, pymongo.monitoring
 from authservice import create_app
-client = create_app().test_client()
+
+class Reads(pymongo.monitoring.CommandListener):
+    seen = 0
+    def started(self, event):
+        Reads.seen += event.command_name == "find"
+    def succeeded(self, event):
+        pass
+    failed = succeeded
+
+pymongo.monitoring.register(Reads())
+app = create_app()
+def ask():
+    return app.test_client().get("/users/test", headers={"Authorization": sys.argv[1]}).status_code
+"""
+OF_ONE_MOMENT = """
+assert ask() == 200  # connected
+Reads.seen = 0
+asking = [gevent.spawn(ask) for _ in range(12)]
+assert [one.get() for one in asking] == [200] * 12
+assert Reads.seen <= 4, Reads.seen
+"""
+NEVER_IDLE = """
+import socket
 there, here = socket.socketpair()
 there.send(b"always there to be read, and never read")
 watcher = gevent.get_hub().loop.io(here.fileno(), 1)
 watcher.start(lambda: None)
-print(client.get("/users/test", headers={"Authorization": sys.argv[1]}).status_code)
+assert ask() == 200
 """
 
 
-def test_a_worker_that_always_has_something_to_do_asks_all_the_same(mongo_uri, alice):
+@pytest.mark.parametrize("what", [OF_ONE_MOMENT, NEVER_IDLE], ids=["of one moment", "never idle"])
+def test_greenlets_that_ask_in_one_moment_ask_together_and_not_too_late(mongo_uri, alice, what):
     environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
-    asked = subprocess.run(
-        [sys.executable, "-c", NEVER_IDLE, f"Bearer {alice}"],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True,
+    subprocess.run(
+        [sys.executable, "-c", GREENLETS + what, f"Bearer {alice}"],
+        cwd=ROOT, env={**os.environ, **environment}, timeout=60, check=True,
     )  # fmt: skip
-    assert asked.stdout == "200\n"

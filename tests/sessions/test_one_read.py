@@ -22,12 +22,12 @@ class Commands(pymongo.monitoring.CommandListener):
 
 
 @pytest.fixture
-def commands(monkeypatch):
+def commands():
     """Every command that the service sends from here on."""
     listener = Commands()
-    monkeypatch.setattr(pymongo.monitoring, "_LISTENERS", pymongo.monitoring._LISTENERS)
     pymongo.monitoring.register(listener)
-    return listener
+    yield listener
+    pymongo.monitoring._LISTENERS.command_listeners.remove(listener)
 
 
 @pytest.mark.parametrize("path", ["/users/test", "/users/me", "/auth/verify"])
