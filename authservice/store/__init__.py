@@ -121,14 +121,20 @@ class _Turns:
 
     def __init__(self, connections: float | None, patience_seconds: float) -> None:
         self._free = threading.BoundedSemaphore(int(min(connections or 1_000, 1_000)))  # 0 says no limit
-        self.patience_seconds = patience_seconds or math.inf  # of a request, all its operations together
+        self._patience_seconds = patience_seconds or None  # of a request, all its operations together
+
+    def left_seconds(self, spent: "_Spent | None") -> float | None:
+        """How long a request may still wait; None says for ever."""
+        if self._patience_seconds is None or spent is None:
+            return self._patience_seconds
+        return max(self._patience_seconds - spent.waiting_seconds, 0)
 
     def take(self, spent: "_Spent | None") -> None:
         """Raises DatabaseUnavailable."""
         if self._free.acquire(blocking=False):
             return
         started = time.monotonic()
-        is_taken = self._free.acquire(timeout=waiting_left())
+        is_taken = self._free.acquire(timeout=self.left_seconds(spent))
         if spent is not None:
             spent.waiting_seconds += time.monotonic() - started
         if not is_taken:
@@ -185,13 +191,6 @@ def spend(seconds: float) -> None:
         spent.seconds += seconds
 
 
-def waiting_left() -> float | None:
-    """Seconds that a request may still wait for a connection; None says for ever."""
-    spent = _spent()
-    left = _turns.patience_seconds - (spent.waiting_seconds if spent else 0)
-    return None if left == math.inf else max(left, 0)
-
-
 def spend_waiting(seconds: float) -> None:
     """Count a wait for a connection that another request did not get.
 
@@ -200,14 +199,8 @@ def spend_waiting(seconds: float) -> None:
     spent = _spent()
     if spent is not None:
         spent.waiting_seconds += seconds
-    if _breaker.is_open or waiting_left() == 0:
+    if _breaker.is_open or _turns.left_seconds(spent) == 0:
         raise DatabaseUnavailable
-
-
-def longest_operation() -> float | None:
-    """Seconds after which an operation that has its connection is over; None where MONGO_TIMEOUT_MS is 0."""
-    assert mongo.cx is not None
-    return mongo.cx.options.timeout and mongo.cx.options.timeout + 1
 
 
 @dataclass(slots=True)
