@@ -123,20 +123,19 @@ class _Turns:
         self._free = threading.BoundedSemaphore(int(min(connections or 1_000, 1_000)))  # 0 says no limit
         self._patience_seconds = patience_seconds or None  # of a request, all its operations together
 
-    def left_seconds(self, spent: "_Spent | None") -> float | None:
+    def left_seconds(self, spent: "_Spent") -> float | None:
         """How long a request may still wait; None says for ever."""
-        if self._patience_seconds is None or spent is None:
-            return self._patience_seconds
+        if self._patience_seconds is None:
+            return None
         return max(self._patience_seconds - spent.waiting_seconds, 0)
 
-    def take(self, spent: "_Spent | None") -> None:
+    def take(self, spent: "_Spent") -> None:
         """Raises DatabaseUnavailable."""
         if self._free.acquire(blocking=False):
             return
         started = time.monotonic()
         is_taken = self._free.acquire(timeout=self.left_seconds(spent))
-        if spent is not None:
-            spent.waiting_seconds += time.monotonic() - started
+        spent.waiting_seconds += time.monotonic() - started
         if not is_taken:
             raise DatabaseUnavailable
 
@@ -176,8 +175,7 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
                 taken = time.perf_counter() - started
                 _breaker.record(answered=answered, seconds=taken)
                 seconds.observe(taken)
-                if spent is not None:
-                    spent.seconds += taken
+                spent.seconds += taken
         finally:
             turns.give_back()
 
@@ -186,9 +184,7 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
 
 def spend(seconds: float) -> None:
     """Count an answer that another request has asked for as if this one had."""
-    spent = _spent()
-    if spent is not None:
-        spent.seconds += seconds
+    _spent().seconds += seconds
 
 
 def spend_waiting(seconds: float) -> None:
@@ -197,8 +193,7 @@ def spend_waiting(seconds: float) -> None:
     Raises DatabaseUnavailable when this one is to wait no longer.
     """
     spent = _spent()
-    if spent is not None:
-        spent.waiting_seconds += seconds
+    spent.waiting_seconds += seconds
     if _breaker.is_open or _turns.left_seconds(spent) == 0:
         raise DatabaseUnavailable
 
@@ -214,24 +209,24 @@ class _Spent:
 _NO_LIMIT: AbstractContextManager[None] = nullcontext()
 
 
-def _spent() -> _Spent | None:
-    """None outside of a request: the command line asks for page after page, and has no such limit."""
+def _spent() -> _Spent:
+    """Outside of a request nothing adds up: the command line asks for page after page, and has no such limit."""
     if not has_request_context():
-        return None
+        return _Spent()
     found: _Spent | None = g.get("database_time")
     if found is None:
         found = g.database_time = _Spent()
     return found
 
 
-def _rest_of_patience(spent: _Spent | None) -> AbstractContextManager[None]:
+def _rest_of_patience(spent: _Spent) -> AbstractContextManager[None]:
     """MONGO_TIMEOUT_MS is for all operations of a request together: three that only just end make no answer in time.
 
     What they waited for their turns, half of that at the most, does not count, nor what a password takes between them.
     The first operation has the client's own time-out.
     Raises DatabaseUnavailable when nothing is left.
     """
-    if spent is None or not spent.seconds:
+    if not spent.seconds:
         return _NO_LIMIT
     assert mongo.cx is not None
     if not mongo.cx.options.timeout:

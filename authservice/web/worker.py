@@ -211,11 +211,14 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
 
 class _Response(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's, but head and body are one packet: two cost the client and this host a tenth of the whole request."""
+    """gunicorn's, but head and body are one packet: with two the guarded route served a twentieth less."""
 
     headers_sent: bool
-    has_begun = False
     _head = b""  # what waits for the body
+
+    @property
+    def has_begun(self) -> bool:
+        return self.headers_sent and not self._head
 
     def send_headers(self) -> None:
         if not self.headers_sent:
@@ -234,7 +237,7 @@ class _Response(wsgi.Response):  # type: ignore[misc]
 
     def _emit_body(self, data: bytes) -> None:
         packet = self._head + (b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
-        self.has_begun, self._head = True, b""
+        self._head = b""
         self.sock.sendall(packet)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pymongo.monitoring
 import pytest
 from flask import g, request_finished
 
@@ -16,37 +15,34 @@ from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in
 from tests.faults.proxy import Proxy
 from tests.server.processes import wait_until
 from tests.service import ROOT
+from tests.sessions.commands import Commands, heard
 
 PATIENCE_SECONDS = 30
 
 
-class Database(pymongo.monitoring.CommandListener):
-    """Counts the reads, and can hold the answer of the next one back."""
+class Database(Commands):
+    """Can hold the answer of the next read back."""
 
     def __init__(self):
-        self.reads = 0
+        super().__init__()
         self.has_read = threading.Event()
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def started(self, event):
-        self.reads += event.command_name == "find"
+    @property
+    def reads(self):
+        return sum("find" in command for command in self.seen)
 
     def succeeded(self, event):
         if not self.may_answer.is_set() and not self.has_read.is_set():
             self.has_read.set()
             assert self.may_answer.wait(PATIENCE_SECONDS)
 
-    def failed(self, event):
-        pass
-
 
 @pytest.fixture
 def held():
-    database = Database()
-    pymongo.monitoring.register(database)
-    yield database
-    pymongo.monitoring._LISTENERS.command_listeners.remove(database)
+    with heard(Database()) as database:
+        yield database
 
 
 @pytest.fixture
@@ -71,8 +67,20 @@ def settings(held, settings):
 
 @pytest.fixture
 def bob(client):
-    assert client.post("/users", json={"email": BOB, "password": PASSWORD}).status_code == 201
-    return sign_in(client, BOB)["token"]
+    return token_of(client, BOB)
+
+
+def token_of(client, email):
+    """A new user's."""
+    assert client.post("/users", json={"email": email, "password": PASSWORD}).status_code == 201
+    return sign_in(client, email)["token"]
+
+
+def timed(app, token):
+    """The status of a guarded request, and the seconds that it took."""
+    started = time.monotonic()
+    status = app.test_client().get("/users/test", headers=bearer(token)).status_code
+    return status, time.monotonic() - started
 
 
 class Together:
@@ -89,7 +97,7 @@ class Together:
         self._held.may_answer.clear()
         self._first = self.ask(self._token)
         assert self._held.has_read.wait(PATIENCE_SECONDS)
-        self._held.reads = 0
+        self._held.seen.clear()
         self._groups.clear()
         return self
 
@@ -117,14 +125,11 @@ class Together:
 def test_many_who_ask_together_are_one_read_and_each_gets_his_own_answer(
     app, client, held, groups, alice, bob, database
 ):
-    tokens = {}
-    for name in ("disabled", "deleted"):
-        client.post("/users", json={"email": f"{name}@example.com", "password": PASSWORD})
-        tokens[name] = sign_in(client, f"{name}@example.com")["token"]
+    disabled, deleted = (token_of(client, f"{name}@example.com") for name in ("disabled", "deleted"))
     database.users.update_one({"email": "disabled@example.com"}, {"$set": {"disabledAt": "yesterday"}})
     database.users.delete_one({"email": "deleted@example.com"})
     with Together(app, held, groups, alice) as together:
-        statuses = together.statuses([alice, bob, tokens["disabled"], tokens["deleted"]] * 10)
+        statuses = together.statuses([alice, bob, disabled, deleted] * 10)
         assert statuses == [200, 200, 401, 401] * 10
         assert held.reads == 1
 
@@ -151,10 +156,7 @@ def test_nobody_is_answered_by_a_read_that_was_sent_before_he_asked(app, held, g
 
 def test_more_than_one_read_takes_are_all_answered(app, client, held, groups, alice, monkeypatch):
     monkeypatch.setattr(sessions, "_GUARDS_MAX", 3)
-    tokens = []
-    for number in range(8):
-        assert client.post("/users", json={"email": f"{number}@example.com", "password": PASSWORD}).status_code == 201
-        tokens.append(sign_in(client, f"{number}@example.com")["token"])
+    tokens = [token_of(client, f"{number}@example.com") for number in range(8)]
     with Together(app, held, groups, alice) as together:
         assert together.statuses(tokens) == [200] * 8
         assert held.reads == 3
@@ -187,15 +189,10 @@ class TestWhereTheFirstWaitsTooLong:
             assert [answer.result(PATIENCE_SECONDS).status_code for answer in later] == [200] * 3
 
     def test_nobody_waits_longer_than_his_own_two_seconds(self, app, held, groups, alice, bob):
-        def ask(token):
-            started = time.monotonic()
-            status = app.test_client().get("/users/test", headers=bearer(token)).status_code
-            return status, time.monotonic() - started
-
         with Together(app, held, groups, alice) as together:
             asked = []
             for token in [alice, bob] * 4:
-                asked.append(together._threads.submit(ask, token))
+                asked.append(together._threads.submit(timed, app, token))
                 time.sleep(0.2)
             for status, seconds in [answer.result(PATIENCE_SECONDS) for answer in asked]:
                 assert status == 503
@@ -230,18 +227,13 @@ class TestThroughAProxy:
         def test_all_who_ask_together_are_refused_until_it_is_well_again(self, app, proxy, alice, bob):
             proxy.mode = "hole"
 
-            def ask(token):
-                started = time.monotonic()
-                status = app.test_client().get("/users/test", headers=bearer(token)).status_code
-                return status, time.monotonic() - started
-
             with ThreadPoolExecutor(20) as threads:
-                answers = list(threads.map(ask, [alice, bob] * 10))
+                answers = list(threads.map(lambda token: timed(app, token), [alice, bob] * 10))
             assert {status for status, _ in answers} == {503}
             assert max(seconds for _, seconds in answers) < 2.5
             assert sessions._gathering is None
             proxy.mode = "pass"
-            wait_until(lambda: ask(alice)[0] == 200)
+            wait_until(lambda: timed(app, alice)[0] == 200)
 
 
 GREENLETS = """

@@ -1,33 +1,17 @@
 """A guarded request costs the database one read, by _id and with a projection."""
 
-import pymongo.monitoring
 import pytest
 
 from authservice.extensions import mongo
 from tests.conftest import bearer
-
-
-class Commands(pymongo.monitoring.CommandListener):
-    def __init__(self):
-        self.seen = []
-
-    def started(self, event):
-        self.seen.append(event.command)
-
-    def succeeded(self, event):
-        pass
-
-    def failed(self, event):
-        pass
+from tests.sessions.commands import Commands, heard
 
 
 @pytest.fixture
 def commands():
     """Every command that the service sends from here on."""
-    listener = Commands()
-    pymongo.monitoring.register(listener)
-    yield listener
-    pymongo.monitoring._LISTENERS.command_listeners.remove(listener)
+    with heard(Commands()) as commands:
+        yield commands
 
 
 @pytest.mark.parametrize("path", ["/users/test", "/users/me", "/auth/verify"])
