@@ -187,15 +187,17 @@ def spend(seconds: float) -> None:
     _spent().seconds += seconds
 
 
-def spend_waiting(seconds: float) -> None:
-    """Count a wait for a connection that another request did not get.
+def spend_waiting(seconds: float) -> float | None:
+    """Count a wait for a connection that another request did not get; the seconds that are left, None for ever.
 
     Raises DatabaseUnavailable when this one is to wait no longer.
     """
     spent = _spent()
     spent.waiting_seconds += seconds
-    if _breaker.is_open or _turns.left_seconds(spent) == 0:
+    left = _turns.left_seconds(spent)
+    if _breaker.is_open or left == 0:
         raise DatabaseUnavailable
+    return left
 
 
 @dataclass(slots=True)

@@ -96,17 +96,20 @@ def find_user(user_id: str, session_id: str) -> User | None:
     driver. A read that was sent takes no more of them, so no answer is older than its question.
     """
     key = ObjectId(user_id)
+    left_seconds = None  # the first of them came before this one, and gives up before it: no timer is wanted
     while True:
         guards, answered = _join(key, session_id)
         if answered is None:
             _ask_for(guards)
             break
         started = time.monotonic()
-        answered.wait()  # as long as the first of them does; a time-out for each would cost more than the waiting
+        answered.wait(left_seconds)
         if guards.are_sent:
+            answered.wait()  # for what was sent in the last moment
             spend(guards.seconds)
             break
-        spend_waiting(time.monotonic() - started)  # the first of them has waited too long, but not all have
+        # The first of them has waited too long, but not all have. Who leads the next may have come later.
+        left_seconds = spend_waiting(time.monotonic() - started)
     if guards.users is None:
         raise DatabaseUnavailable
     return guards.users.get(key)
