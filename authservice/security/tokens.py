@@ -4,13 +4,15 @@ import base64
 import functools
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import Flask, current_app
-from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
+from flask_jwt_extended import create_access_token, decode_token
 
 from authservice import extensions
 from authservice.config import ROLES_MAX
@@ -24,18 +26,20 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # whatever REFRESH_IDLE_DAYS may have been; the session itself ends
+_REFRESH_KEY_INFO = b"authservice: refresh tokens"
 _POLICY = "authservice.token_policy"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How long things live, and how many."""
+    """How long things live, how many there may be, and the key that signs refresh tokens."""
 
     access_lifetime: timedelta
     idle_lifetime: timedelta
     session_lifetime: timedelta
     grace: timedelta
     max_sessions: int
+    refresh_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,13 @@ def init_app(app: Flask) -> None:
         session_lifetime=timedelta(days=app.config["SESSION_MAX_DAYS"]),
         grace=timedelta(seconds=app.config["REFRESH_GRACE_SECONDS"]),
         max_sessions=app.config["MAX_SESSIONS"],
+        refresh_key=_refresh_key(app.config["JWT_SECRET_KEY"]),
     )
     app.config.update(
         JWT_ALGORITHM="HS256",
         JWT_DECODE_ALGORITHMS=["HS256"],
         JWT_TOKEN_LOCATION=["headers"],  # an access token is never read from a cookie or a query string
         JWT_ACCESS_TOKEN_EXPIRES=policy.access_lifetime,
-        JWT_REFRESH_TOKEN_EXPIRES=policy.idle_lifetime,
         JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
         JWT_ENCODE_NBF=False,
         JWT_COOKIE_CSRF_PROTECT=False,  # or a csrf claim rides along in every token
@@ -95,10 +99,22 @@ def issue_access(user_id: str, email: str, roles: tuple[str, ...], session_id: s
 
 
 def issue_refresh(user_id: str, session_id: str, token_id: str, issued_at: datetime, expires_at: datetime) -> str:
-    """A refresh token. The same arguments give the same token, so that two tabs can be given the same one."""
-    claims = {"sid": session_id, "jti": token_id, "iat": int(issued_at.timestamp()), "exp": int(expires_at.timestamp())}
-    token: str = create_refresh_token(user_id, additional_claims=claims)
-    return token
+    """A refresh token. The same arguments give the same token, so that two tabs can be given the same one.
+
+    flask-jwt-extended would sign it with the secret itself, which other services may hold to check access tokens.
+    """
+    claims: dict[str, Any] = {
+        "type": "refresh",
+        "sub": user_id,
+        "sid": session_id,
+        "jti": token_id,
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
+    }
+    for claim, setting in (("iss", "JWT_ISSUER"), ("aud", "JWT_AUDIENCE")):
+        if current_app.config[setting] is not None:
+            claims[claim] = current_app.config[setting]
+    return jwt.encode(claims, policy().refresh_key, "HS256")
 
 
 def verify(token: str) -> Claims:
@@ -141,7 +157,7 @@ def _require_strict_form(token: str) -> None:
 
 
 @extensions.jwt.decode_key_loader
-def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str:
+def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
     """The key, once the raw claims are exactly of the kinds that we issue.
 
     flask-jwt-extended fills in a missing ``type`` and ``jti`` before any later callback could see that they were
@@ -161,8 +177,13 @@ def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str:
         raise jwt.InvalidTokenError("meant for somebody else")  # RFC 7519 section 4.1.3
     if not 0 < expires_at - issued_at <= lifetimes[token_type].total_seconds():
         raise jwt.InvalidTokenError("a lifetime that we never give")
-    key: str = current_app.config["JWT_SECRET_KEY"]
-    return key
+    keys: dict[str, str | bytes] = {"access": current_app.config["JWT_SECRET_KEY"], "refresh": policy().refresh_key}
+    return keys[token_type]
+
+
+def _refresh_key(secret: str) -> bytes:
+    """A key of its own, so that no service that holds the secret takes a refresh token (RFC 5869)."""
+    return HKDF(SHA256(), length=32, salt=None, info=_REFRESH_KEY_INFO).derive(secret.encode())
 
 
 def _is_text(value: object, pattern: re.Pattern[str]) -> bool:

@@ -59,9 +59,19 @@ def encoded(part) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def signed(header, payload, key=SECRET, digest="sha256") -> str:
+# HKDF by RFC 5869 section 2: extract with a salt of zeros, expand to one block.
+REFRESH_KEY = hmac.digest(
+    hmac.digest(bytes(32), SECRET.encode(), "sha256"), b"authservice: refresh tokens\x01", "sha256"
+)
+
+
+def signed(header, payload, key=None, digest="sha256") -> str:
+    """Signed with ``key``, or with the one that belongs to the type in the payload."""
+    if key is None:
+        key = REFRESH_KEY if "refresh" in str(payload) else SECRET
     signing_input = f"{encoded(header)}.{encoded(payload)}"
-    return f"{signing_input}.{encoded(hmac.digest(key.encode(), signing_input.encode(), digest))}"
+    key = key.encode() if isinstance(key, str) else key
+    return f"{signing_input}.{encoded(hmac.digest(key, signing_input.encode(), digest))}"
 
 
 def changed(base, **changes):
@@ -124,6 +134,19 @@ def test_an_odd_claim_is_refused(client, claims, claim, value):
 def test_a_type_is_never_taken_for_the_other(client, claims):
     other = {"access": "refresh", "refresh": "access"}[claims["type"]]
     assert_refused(client, signed(HEADER, changed(claims, type=other)))
+
+
+def test_the_key_of_the_other_type_is_refused(client, claims):
+    for token_type, key in (("refresh", SECRET), ("access", REFRESH_KEY)):
+        assert_refused(client, signed(HEADER, changed(claims, type=token_type), key))
+
+
+def test_a_guard_that_holds_the_shared_secret_takes_no_refresh_token(client, alice):
+    """The tutorial's own guard verifies the signature with the secret, and so does any service beside this one."""
+    refresh_token = sign_in(client, ALICE)["refreshToken"]
+    assert jwt.decode(alice, SECRET, algorithms=["HS256"])["type"] == "access"
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(refresh_token, SECRET, algorithms=["HS256"])
 
 
 @pytest.mark.parametrize("claim", ["iat", "exp"])
