@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from flask import Response, after_this_request, current_app, request
+from flask import Response, jsonify, request
 
 from authservice import errors
 from authservice.auth import service
@@ -17,6 +17,7 @@ from authservice.auth.schemas import (
 )
 from authservice.auth.service import SignedIn
 from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.cookies import own_refresh_cookie, refresh_cookie, set_refresh_cookie
 from authservice.web.guards import (
     OF_GUARD,
     SECURITY,
@@ -25,8 +26,6 @@ from authservice.web.guards import (
     current_user,
     jwt_required,
 )
-
-COOKIE = "__Host-refresh"  # RFC 6265bis section 4.1.3.2: this host alone, over TLS alone, for every path
 
 _PAIR, _PAIR_BY_COOKIE = TokenSchema(), TokenSchema(exclude=["refreshToken"])
 
@@ -38,9 +37,15 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing
 @blueprint.response(200, TokenSchema)
 @blueprint.refusals(*OF_BODY, errors.CredentialsInvalid, errors.HashingBusy, errors.DatabaseUnavailable)
 def sign_in(body: dict[str, Any]) -> Any:
-    """Sign in: exchange an e-mail and a password for tokens"""
-    signed_in = service.sign_in(body["email"], body["password"], request.remote_addr or "", request.user_agent.string)
-    return _answer(signed_in, by_cookie=body["cookie"])
+    """Sign in: exchange an e-mail and a password for tokens
+
+    With `cookie: true` and the header X-Requested-With, the session of the cookie that is replaced is ended.
+    """
+    replaced = own_refresh_cookie() if body["cookie"] else None
+    signed_in = service.sign_in(
+        body["email"], body["password"], request.remote_addr or "", request.user_agent.string, replaced
+    )
+    return token_answer(signed_in, by_cookie=body["cookie"])
 
 
 @blueprint.route("/refresh", methods=["POST"])
@@ -63,10 +68,10 @@ def refresh(body: dict[str, str]) -> Any:
     REFRESH_GRACE_SECONDS after that it gets the same new pair again.
     """
     by_cookie = "refreshToken" not in body
-    presented = _cookie() if by_cookie else body["refreshToken"]
+    presented = refresh_cookie() if by_cookie else body["refreshToken"]
     if presented is None:
         raise errors.TokenMissing("Send the refresh token as refreshToken, or in the cookie.")
-    return _answer(service.refresh(presented), by_cookie=by_cookie)
+    return token_answer(service.refresh(presented), by_cookie=by_cookie)
 
 
 @blueprint.route("", methods=["DELETE"])
@@ -80,7 +85,7 @@ def sign_out(body: dict[str, str]) -> Response:
     """
     presented = body.get("refreshToken")
     if presented is None and ("X-Requested-With" in request.headers or not _has_bearer()):
-        presented = _cookie()
+        presented = refresh_cookie()
     service.sign_out(bearer_token() if presented is None else presented)
     return no_content()
 
@@ -138,47 +143,16 @@ def verify(query: dict[str, str]) -> Response:
     return no_content({"X-Auth-User-Id": user.id, "X-Auth-Email": _plain(user.email), "X-Auth-Roles": roles})
 
 
-def _answer(signed_in: SignedIn, *, by_cookie: bool) -> Any:
+def token_answer(signed_in: SignedIn, *, by_cookie: bool) -> Response:
     """The tokens; with ``by_cookie`` the refresh token stands in the cookie and nowhere else."""
-    response = current_app.json.response((_PAIR_BY_COOKIE if by_cookie else _PAIR).dump(signed_in))
+    response = jsonify((_PAIR_BY_COOKIE if by_cookie else _PAIR).dump(signed_in))
     if by_cookie:
-        response.set_cookie(
-            COOKIE,
-            signed_in.refresh_token,
-            max_age=signed_in.refresh_expires_in_seconds,
-            path="/",
-            secure=True,
-            httponly=True,
-            samesite="Strict",
-        )
+        set_refresh_cookie(response, signed_in.refresh_token, signed_in.refresh_expires_in_seconds)
     return response
 
 
 def _has_bearer() -> bool:
     return request.headers.get("Authorization", "").lower().startswith("bearer")
-
-
-def _cookie() -> str | None:
-    """The refresh token of the cookie, if the request is no other site's doing. Raises CrossSiteRefused.
-
-    No form and no link can send X-Requested-With, and no script of another origin may: the preflight refuses it.
-    """
-    token = request.cookies.get(COOKIE)
-    if token is None:
-        return None
-    after_this_request(_drop_spent_cookie)
-    is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    is_listed = request.headers.get("Origin") in current_app.config["CORS_ORIGINS"]
-    if "X-Requested-With" not in request.headers or (is_cross_site and not is_listed):
-        raise errors.CrossSiteRefused
-    return token
-
-
-def _drop_spent_cookie(response: Response) -> Response:
-    """A cookie that was signed out with, or that is good for nothing any more, leaves the browser."""
-    if response.status_code in (204, 401):
-        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
-    return response
 
 
 def _plain(text: str) -> str:

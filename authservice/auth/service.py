@@ -2,8 +2,12 @@
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt import PyJWTError
 
 from authservice import metrics
 from authservice.errors import CredentialsInvalid, SessionUnknown, TokenExpired, TokenInvalid, TokenReused
@@ -30,9 +34,10 @@ class SignedIn:
     user: User
 
 
-def sign_in(email: str, password: str, ip: str, user_agent: str) -> SignedIn:
+def sign_in(email: str, password: str, ip: str, user_agent: str, replaced_refresh_token: str | None = None) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
+    The session of ``replaced_refresh_token``, whoever's it is, is ended in its favour.
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
@@ -47,11 +52,12 @@ def sign_in(email: str, password: str, ip: str, user_agent: str) -> SignedIn:
             metrics.sign_ins.labels("refused").inc()
             log.info("sign_in", extra={"outcome": "refused", "userId": user.id if user else None})
             raise CredentialsInvalid
-        session = _new_session(ip, user_agent)
+        session = new_session(ip, user_agent)
         if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
             metrics.sign_ins.labels("ok").inc()
             log.info("sign_in", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
-            return _pair(user, session)
+            _end_replaced(replaced_refresh_token)
+            return pair(user, session)
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
     metrics.sign_ins.labels("refused").inc()
     log.info("sign_in", extra={"outcome": "refused", "userId": None})
@@ -75,12 +81,12 @@ def refresh(refresh_token: str) -> SignedIn:
         successor = _successor(session)
         if sessions.rotate(user.id, successor):
             log.info("refresh", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
-            return _pair(user, successor)
+            return pair(user, successor)
         user, session = _find(claims)  # another was faster, and what is stored now decides
     # Of a clock that was set back, the rotation lies ahead: that is no grace for the hours between.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
         log.info("refresh", extra={"outcome": "again", "userId": user.id, "sessionId": session.id})
-        return _pair(user, session)
+        return pair(user, session)
     sessions.end(user.id, session.id)
     log.warning("refresh", extra={"outcome": "token_reused", "userId": user.id, "sessionId": session.id})
     raise TokenReused
@@ -110,6 +116,13 @@ def sign_out(token: str) -> None:
     )
 
 
+def _end_replaced(refresh_token: str | None) -> None:
+    """The browser loses this token now: its session would go on without anybody who could end it."""
+    if refresh_token is not None:
+        with suppress(PyJWTError, JWTExtendedException):  # a cookie that is good for nothing ends nothing
+            sign_out(refresh_token)
+
+
 def list_sessions(user: User) -> list[Session]:
     """The user's living sessions, the most recently used first. Raises DatabaseUnavailable."""
     return sessions.of(user.id)
@@ -128,7 +141,8 @@ def end_sessions(user: User, but: str | None) -> None:
     log.info("sign_out", extra={"outcome": "others" if but else "all", "userId": user.id, "sessionId": but})
 
 
-def _new_session(ip: str, user_agent: str) -> Session:
+def new_session(ip: str, user_agent: str) -> Session:
+    """A session that begins now; it is good once it has been stored."""
     moment = now()
     return Session(
         id=secrets.token_hex(16),
@@ -160,7 +174,8 @@ def _expiry(created_at: datetime, last_used_at: datetime) -> datetime:
     return min(last_used_at + policy.idle_lifetime, created_at + policy.session_lifetime)
 
 
-def _pair(user: User, session: Session) -> SignedIn:
+def pair(user: User, session: Session) -> SignedIn:
+    """The tokens of a session that has been stored."""
     lives = session.expires_at - now()
     lifetime = min(tokens.policy().access_lifetime, lives)
     return SignedIn(

@@ -44,17 +44,7 @@ def start(user_id: str, checked: StoredPassword, session: Session, keep: int, re
 
     False when, since the password was checked, it has changed or the user was disabled or deleted.
     """
-    entry = {
-        "id": session.id,
-        "refreshJti": session.refresh_id,
-        "previousJti": session.previous_id,
-        "rotatedAt": session.rotated_at,
-        "createdAt": session.created_at,
-        "lastUsedAt": session.last_used_at,
-        "expiresAt": session.expires_at,
-        "userAgent": session.user_agent,
-        "ip": session.ip,
-    }
+    entry = _entry(session)
     renewed = {"password": renewed_hash, "passwordChangedAt": now()} if renewed_hash is not None else {}
     condition = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
     update: dict[str, Any] = {
@@ -68,6 +58,19 @@ def start(user_id: str, checked: StoredPassword, session: Session, keep: int, re
         # Another stack keeps something of its own under the name: what is no list gives way to ours.
         no_list = {**condition, "sessions": {"$not": {"$type": "array"}}}
         return collection().update_one(no_list, {"$set": {**renewed, "sessions": [entry]}}).modified_count == 1
+
+
+@asks_database
+def change_password(user_id: str, checked: StoredPassword, new_hash: str, own_id: str, successor: Session) -> bool:
+    """Store a new hash, and one new session in place of all that there were, in one write.
+
+    False when, since the password was checked, it has changed or the session ``own_id`` was ended.
+    """
+    written = collection().update_one(
+        {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None, "sessions.id": own_id},
+        {"$set": {"password": new_hash, "passwordChangedAt": now(), "sessions": [_entry(successor)]}},
+    )
+    return written.modified_count == 1
 
 
 class _Guards:
@@ -215,6 +218,20 @@ def end_all(user_id: str, but: str | None = None) -> None:
         {"$set": {"sessions": []}} if but is None else {"$pull": {"sessions": {"id": {"$ne": but}}}}
     )
     collection().update_one({"_id": ObjectId(user_id)}, change)
+
+
+def _entry(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "refreshJti": session.refresh_id,
+        "previousJti": session.previous_id,
+        "rotatedAt": session.rotated_at,
+        "createdAt": session.created_at,
+        "lastUsedAt": session.last_used_at,
+        "expiresAt": session.expires_at,
+        "userAgent": session.user_agent,
+        "ip": session.ip,
+    }
 
 
 def _session(stored: Mapping[str, Any]) -> Session:

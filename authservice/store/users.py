@@ -158,19 +158,6 @@ def page(after: str | None, limit: int) -> list[User]:
 
 
 @asks_database
-def change_password(user_id: str, checked: StoredPassword, new_hash: str, keep_session: str) -> bool:
-    """Store a new hash and end every other session, in one write. False when the password has changed meanwhile."""
-    written = collection().update_one(
-        {"_id": ObjectId(user_id), "password": checked.hash},
-        {
-            "$set": {"password": new_hash, "passwordChangedAt": now()},
-            "$pull": {"sessions": {"id": {"$ne": keep_session}}},
-        },
-    )
-    return written.modified_count == 1
-
-
-@asks_database
 def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: bool | None = None) -> bool:
     """Set what is not None, in one write; disabling ends every session in it. False when there is no such user."""
     update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}

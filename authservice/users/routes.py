@@ -1,12 +1,15 @@
 """/users: sign up, the tutorial's guarded test route, and one's own account."""
 
-from flask import Response
+from flask import Response, request
 
 from authservice import errors
+from authservice.auth.routes import token_answer
+from authservice.auth.schemas import TokenSchema
 from authservice.store.users import User
 from authservice.users import service
 from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema, UserSchema
 from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.cookies import own_refresh_cookie
 from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
@@ -42,12 +45,23 @@ def me() -> User:
 @blueprint.route("/me/password", methods=["PUT"])
 @jwt_required()
 @blueprint.arguments(PasswordChangeSchema)
-@blueprint.response(204)
+@blueprint.response(200, TokenSchema)
 @blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy, security=SECURITY)
 def change_password(body: dict[str, str]) -> Response:
-    """Change one's password, which ends all of one's other sessions"""
-    service.change_password(current_user(), current_session_id(), body["currentPassword"], body["newPassword"])
-    return no_content()
+    """Change your password, which ends all of your sessions and starts a new one
+
+    The tokens in the answer replace all earlier ones. With the refresh cookie and the header X-Requested-With the new
+    refresh token stands in the cookie.
+    """
+    signed_in = service.change_password(
+        current_user(),
+        current_session_id(),
+        body["currentPassword"],
+        body["newPassword"],
+        request.remote_addr or "",
+        request.user_agent.string,
+    )
+    return token_answer(signed_in, by_cookie=own_refresh_cookie() is not None)
 
 
 @blueprint.route("/me", methods=["DELETE"])

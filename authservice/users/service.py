@@ -2,10 +2,13 @@
 
 import logging
 
-from authservice.errors import EmailTaken, LastAdmin, PasswordWrong
+from authservice.auth.service import SignedIn, new_session, pair
+from authservice.errors import EmailTaken, LastAdmin, PasswordWrong, TokenInvalid
 from authservice.security import emails, passwords
-from authservice.store import users
+from authservice.store import sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
+
+_TRIES = 3
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +26,23 @@ def sign_up(email: str, password: str) -> User:
     return user
 
 
-def change_password(user: User, session_id: str, current_password: str, new_password: str) -> None:
-    """Set a new password and end every other session. Raises PasswordWrong, HashingBusy, DatabaseUnavailable."""
-    checked = _check(user, current_password)
-    if not users.change_password(user.id, checked, passwords.hash_password(new_password), session_id):
-        raise PasswordWrong  # it has been changed since the check
-    log.info("change_password", extra={"outcome": "ok", "userId": user.id})
+def change_password(
+    user: User, session_id: str, current_password: str, new_password: str, ip: str, user_agent: str
+) -> SignedIn:
+    """Set a new password, and start a new session in place of all others, this one included: a thief may share it.
+
+    Raises PasswordWrong, TokenInvalid where the session was ended meanwhile, HashingBusy, DatabaseUnavailable.
+    """
+    new_hash = None
+    for _ in range(_TRIES):
+        checked = _check(user, current_password)
+        new_hash = new_hash or passwords.hash_password(new_password)
+        session = new_session(ip, user_agent)
+        if sessions.change_password(user.id, checked, new_hash, session_id, session):
+            log.info("change_password", extra={"outcome": "ok", "userId": user.id})
+            return pair(user, session)
+        # The document changed under the check: a sign-in has renewed the hash, or the session has been ended.
+    raise TokenInvalid
 
 
 def delete_account(user: User, current_password: str) -> None:

@@ -56,8 +56,13 @@ def run_through(client, database):
         ask("DELETE", f"/auth/sessions/{newer}", 404, headers=headers)
         body = {"currentPassword": WRONG, "newPassword": NEW}
         ask("PUT", "/users/me/password", 403, json=body, headers=headers)
-        ask("PUT", "/users/me/password", 204, json={**body, "currentPassword": PASSWORD}, headers=headers)
-        ask("PUT", "/users/me/password", 204, json={"currentPassword": NEW, "newPassword": PASSWORD}, headers=headers)
+        for body in (
+            {"currentPassword": PASSWORD, "newPassword": NEW},
+            {"currentPassword": NEW, "newPassword": PASSWORD},
+        ):
+            pair = ask("PUT", "/users/me/password", 200, json=body, headers=headers).get_json()
+            headers, newest = bearer(pair["token"]), pair["refreshToken"]
+            secrets += [pair["token"], newest]
         assert database.users.update_one({"email": ALICE}, {"$set": {"roles": ["admin"]}}).modified_count == 1
         found = ask("GET", f"/admin/users?email={BOB}", 200, headers=headers).get_json()["users"]
         ask("GET", f"/admin/users/{found[0]['id']}", 200, headers=headers)
@@ -65,7 +70,7 @@ def run_through(client, database):
         ask("DELETE", f"/admin/users/{found[0]['id']}/sessions", 204, headers=headers)
         ask("DELETE", "/users/me", 409, json={"currentPassword": PASSWORD}, headers=headers)
         ask("POST", "/auth/refresh", 401, json={"refreshToken": old})  # reused
-        ask("DELETE", "/auth", 204, json={"refreshToken": newer})
+        ask("DELETE", "/auth", 204, json={"refreshToken": newest})
         by_cookie = {"email": ALICE, "password": PASSWORD, "cookie": True}
         answer = ask("POST", "/auth", 200, json=by_cookie, base_url="https://localhost")
         secrets.append(answer.headers["Set-Cookie"].split("=", 1)[1].split(";")[0])

@@ -1,7 +1,9 @@
 """One's own account: changing the password, deleting it all."""
 
+import bcrypt
 import pytest
 
+from authservice.security import passwords
 from tests.conftest import ALICE, PASSWORD, bearer, sign_in
 
 NEW_PASSWORD = "an even longer secret"
@@ -12,16 +14,51 @@ def put_password(client, token, current, new):
     return client.put("/users/me/password", json=body, headers=bearer(token))
 
 
-def test_a_new_password_ends_every_other_session(client, alice, database):
-    other = sign_in(client, ALICE)
+def test_a_new_password_starts_a_new_session_and_nothing_older_passes(client, alice, database):
+    """Also not the tokens of the session in which it was changed: a thief may share it."""
+    own, other = sign_in(client, ALICE), sign_in(client, ALICE)
     changed_before = database.users.find_one({})["passwordChangedAt"]
-    assert put_password(client, alice, PASSWORD, NEW_PASSWORD).status_code == 204
-    assert client.get("/users/test", headers=bearer(alice)).status_code == 200
-    assert client.get("/users/test", headers=bearer(other["token"])).status_code == 401
-    assert client.post("/auth/refresh", json={"refreshToken": other["refreshToken"]}).status_code == 401
+    answer = put_password(client, own["token"], PASSWORD, NEW_PASSWORD)
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    for older in (own, other):
+        assert client.get("/users/test", headers=bearer(older["token"])).status_code == 401
+        assert client.post("/auth/refresh", json={"refreshToken": older["refreshToken"]}).status_code == 401
+    assert client.get("/users/test", headers=bearer(alice)).status_code == 401
     assert client.post("/auth", json={"email": ALICE, "password": PASSWORD}).status_code == 401
-    assert sign_in(client, ALICE, NEW_PASSWORD)
     assert database.users.find_one({})["passwordChangedAt"] > changed_before
+    pair = answer.get_json()
+    assert pair.keys() == own.keys()
+    assert client.get("/users/test", headers=bearer(pair["token"])).status_code == 200
+    (session,) = client.get("/auth/sessions", headers=bearer(pair["token"])).get_json()["sessions"]
+    assert session["current"]
+    assert client.post("/auth/refresh", json={"refreshToken": pair["refreshToken"]}).status_code == 200
+    assert sign_in(client, ALICE, NEW_PASSWORD)
+
+
+def while_it_hashes(monkeypatch, act):
+    """Run ``act`` once, between the check of the current password and the write of the new one."""
+    hash_password = passwords.hash_password
+
+    def hash_and_act(password):
+        act()
+        return hash_password(password)
+
+    monkeypatch.setattr(passwords, "hash_password", hash_and_act)
+
+
+def test_a_session_that_is_ended_meanwhile_changes_no_password(client, alice, database, monkeypatch):
+    while_it_hashes(monkeypatch, lambda: database.users.update_one({}, {"$set": {"sessions": []}}))
+    answer = put_password(client, alice, PASSWORD, NEW_PASSWORD)
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "token_invalid")
+    assert sign_in(client, ALICE)
+
+
+def test_a_hash_that_is_renewed_meanwhile_is_checked_again(client, alice, database, monkeypatch):
+    renewed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    while_it_hashes(monkeypatch, lambda: database.users.update_one({}, {"$set": {"password": renewed}}))
+    assert put_password(client, alice, PASSWORD, NEW_PASSWORD).status_code == 200
+    assert sign_in(client, ALICE, NEW_PASSWORD)
 
 
 def test_a_wrong_current_password_changes_nothing_and_signs_nobody_out(client, alice):

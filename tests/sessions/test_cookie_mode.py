@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import ALICE, PASSWORD, bearer
+from tests.conftest import ALICE, BOB, PASSWORD, bearer
 
 COOKIE = "__Host-refresh"
 SCRIPT = {"X-Requested-With": "authservice"}
@@ -65,6 +65,76 @@ def test_another_site_cannot_use_the_cookie(browser, method, headers):
 def test_a_listed_origin_may_use_the_cookie_from_another_site(browser):
     headers = {**SCRIPT, "Sec-Fetch-Site": "cross-site", "Origin": "capacitor://localhost"}
     assert browser.post("/auth/refresh", headers=headers, base_url=HTTPS).status_code == 200
+
+
+def cookie_of(browser):
+    return browser.get_cookie(COOKIE, "localhost").value
+
+
+def refreshes(client, refresh_token):
+    return client.post("/auth/refresh", json={"refreshToken": refresh_token}).status_code == 200
+
+
+def sign_in_again(browser, headers=SCRIPT, **more):
+    body = {"email": ALICE, "password": PASSWORD, "cookie": True, **more}
+    return browser.post("/auth", json=body, headers=headers, base_url=HTTPS)
+
+
+def test_signing_in_again_by_cookie_ends_the_session_whose_cookie_is_replaced(browser, client, alice):
+    token, replaced = browser.signed_in.get_json()["token"], cookie_of(browser)
+    assert sign_in_again(browser).status_code == 200
+    assert cookie_of(browser) != replaced
+    assert client.get("/users/test", headers=bearer(token)).status_code == 401
+    assert not refreshes(client, replaced)
+    assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 200
+    assert client.get("/users/test", headers=bearer(alice)).status_code == 200  # on another device
+
+
+def test_somebody_else_who_signs_in_by_cookie_ends_the_session_as_well(browser, client):
+    replaced = cookie_of(browser)
+    assert client.post("/users", json={"email": BOB, "password": PASSWORD}).status_code == 201
+    assert sign_in_again(browser, email=BOB).status_code == 200
+    assert not refreshes(client, replaced)
+
+
+@pytest.mark.parametrize(
+    ("headers", "more", "status"),
+    [
+        ({}, {}, 200),  # a form of another site can send no more than this
+        ({**SCRIPT, "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {}, 200),
+        (SCRIPT, {"password": "not my password"}, 401),
+        (SCRIPT, {"cookie": False}, 200),  # the cookie stays, and so does its session
+    ],
+)
+def test_the_session_of_the_cookie_goes_on(browser, client, headers, more, status):
+    kept = cookie_of(browser)
+    assert sign_in_again(browser, headers, **more).status_code == status
+    assert refreshes(client, kept)
+
+
+def test_a_cookie_that_is_good_for_nothing_keeps_nobody_from_signing_in(browser):
+    for value in ("garbage", cookie_of(browser)[:-4] + "AAAA", browser.signed_in.get_json()["token"][:-1]):
+        browser.set_cookie(COOKIE, value, domain="localhost", secure=True)
+        assert sign_in_again(browser).status_code == 200
+
+
+def test_a_new_password_puts_the_new_refresh_token_into_the_cookie(browser, client):
+    token, old = browser.signed_in.get_json()["token"], cookie_of(browser)
+    change = {"currentPassword": PASSWORD, "newPassword": "an even longer secret"}
+    answer = browser.put("/users/me/password", json=change, headers={**SCRIPT, **bearer(token)}, base_url=HTTPS)
+    assert answer.status_code == 200
+    assert "refreshToken" not in answer.get_json()
+    assert not refreshes(client, old)
+    assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 200
+
+
+def test_a_new_password_without_the_header_of_a_script_leaves_the_cookie_alone(browser):
+    token, old = browser.signed_in.get_json()["token"], cookie_of(browser)
+    change = {"currentPassword": PASSWORD, "newPassword": "an even longer secret"}
+    answer = browser.put("/users/me/password", json=change, headers=bearer(token), base_url=HTTPS)
+    assert answer.status_code == 200
+    assert "refreshToken" in answer.get_json()
+    assert cookie_of(browser) == old
 
 
 def test_signing_out_by_cookie_ends_the_session_and_removes_the_cookie(browser):
