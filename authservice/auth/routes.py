@@ -26,6 +26,7 @@ from authservice.web.guards import (
     current_user,
     jwt_required,
 )
+from authservice.web.timing import wait_for_the_grid
 
 _PAIR, _PAIR_BY_COOKIE = TokenSchema(), TokenSchema(exclude=["refreshToken"])
 
@@ -42,9 +43,13 @@ def sign_in(body: dict[str, Any]) -> Any:
     With `cookie: true` and the header X-Requested-With, the session of the cookie that is replaced is ended.
     """
     replaced = own_refresh_cookie() if body["cookie"] else None
-    signed_in = service.sign_in(
-        body["email"], body["password"], request.remote_addr or "", request.user_agent.string, replaced
-    )
+    try:
+        signed_in = service.sign_in(
+            body["email"], body["password"], request.remote_addr or "", request.user_agent.string, replaced
+        )
+    except errors.CredentialsInvalid:
+        wait_for_the_grid()
+        raise
     return token_answer(signed_in, by_cookie=body["cookie"])
 
 

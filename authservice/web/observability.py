@@ -18,6 +18,7 @@ from prometheus_client import Counter, Histogram
 from authservice import errors, metrics, store
 from authservice.web.bodies import Blueprint, Body, Text
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
+from authservice.web.timing import ARRIVED
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -108,7 +109,7 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
     """
 
     def observe(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        started = time.perf_counter()
+        environ[ARRIVED] = started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
         # To be told apart from the others is all that it is for: no secret.
         environ[REQUEST_ID] = given if _WELL_FORMED_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
