@@ -168,7 +168,7 @@ def end_sessions(email: str) -> None:
 
 @contextlib.contextmanager
 def _quiet_log() -> Iterator[None]:
-    """The command says itself what happened; the service's log lines would say it again."""
+    """The command says itself what went wrong; of the service's log lines only the security events are written."""
     log = logging.getLogger("authservice")
     level = log.level
     log.setLevel(logging.CRITICAL)

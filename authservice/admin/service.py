@@ -1,9 +1,9 @@
 """The use cases of those who look after other people's accounts."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from authservice import audit
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
 from authservice.security import emails
@@ -12,8 +12,6 @@ from authservice.store.sessions import Session
 from authservice.store.users import ADMIN, User
 
 PAGE_SIZE = 100
-
-log = logging.getLogger(__name__)
 
 
 def find_user(email: str) -> User:
@@ -58,7 +56,7 @@ def sessions_of(user: User) -> list[Session]:
 def end_sessions(user: User) -> None:
     """End every session of the user, on the next request."""
     sessions.end_all(user.id)
-    log.info("end_sessions", extra={"outcome": "ok", "userId": user.id})
+    audit.record("end_sessions", "ok", target_id=user.id)
 
 
 def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] | None = None) -> User:
@@ -69,7 +67,7 @@ def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] 
     stays_admin = ADMIN in (user.roles if roles is None else roles) and not is_disabled
     with _last_admin_stays(user, stays_admin):
         _require(users.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled))
-    log.info("change_user", extra={"outcome": "ok", "userId": user.id, "roles": roles, "disabled": is_disabled})
+    audit.record("change_user", "ok", target_id=user.id, roles=roles, disabled=is_disabled)
     return get_user(user.id)
 
 
@@ -105,13 +103,13 @@ def _is_working_admin(user: User) -> bool:
 def disable(user: User) -> None:
     """Refuse the user from the next request on. Raises UserUnknown."""
     _require(users.change(user.id, is_disabled=True))
-    log.info("disable", extra={"outcome": "ok", "userId": user.id})
+    audit.record("disable", "ok", target_id=user.id)
 
 
 def enable(user: User) -> None:
     """Raises UserUnknown."""
     _require(users.change(user.id, is_disabled=False))
-    log.info("enable", extra={"outcome": "ok", "userId": user.id})
+    audit.record("enable", "ok", target_id=user.id)
 
 
 def grant(user: User, role: str) -> None:
@@ -119,19 +117,19 @@ def grant(user: User, role: str) -> None:
     if len(user.roles) >= ROLES_MAX and role not in user.roles:
         raise RolesFull
     _require(role in user.roles or users.grant(user.id, role))
-    log.info("grant", extra={"outcome": "ok", "userId": user.id, "role": role})
+    audit.record("grant", "ok", target_id=user.id, role=role)
 
 
 def revoke(user: User, role: str) -> None:
     """Take a role away, effective on the user's next request. Raises UserUnknown."""
     _require(users.revoke(user.id, role))
-    log.info("revoke", extra={"outcome": "ok", "userId": user.id, "role": role})
+    audit.record("revoke", "ok", target_id=user.id, role=role)
 
 
 def delete(user: User) -> None:
     """Remove everything of the user. Raises UserUnknown."""
     _require(users.delete(user.id))
-    log.info("delete", extra={"outcome": "ok", "userId": user.id})
+    audit.record("delete", "ok", target_id=user.id)
 
 
 def _require(was_found: bool) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import PyJWTError
 
-from authservice import metrics
+from authservice import audit, metrics
 from authservice.errors import CredentialsInvalid, SessionUnknown, TokenExpired, TokenInvalid, TokenReused
 from authservice.security import emails, passwords, tokens
 from authservice.security.tokens import Claims
@@ -19,8 +19,6 @@ from authservice.store.users import User, now
 
 _TRIES = 3
 _USER_AGENT_MAX_CHARACTERS = 256
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,17 @@ def sign_in(email: str, password: str, ip: str, user_agent: str, replaced_refres
         check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)
         if user is None or not may_sign_in or not check.matches:
             metrics.sign_ins.labels("refused").inc()
-            log.info("sign_in", extra={"outcome": "refused", "userId": user.id if user else None})
+            audit.record("sign_in", "refused", target_id=user.id if user else None)
             raise CredentialsInvalid
         session = new_session(ip, user_agent)
         if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
             metrics.sign_ins.labels("ok").inc()
-            log.info("sign_in", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
+            audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
             _end_replaced(replaced_refresh_token)
             return pair(user, session)
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
     metrics.sign_ins.labels("refused").inc()
-    log.info("sign_in", extra={"outcome": "refused", "userId": None})
+    audit.record("sign_in", "refused", target_id=user.id if user else None)
     raise CredentialsInvalid
 
 
@@ -80,16 +78,20 @@ def refresh(refresh_token: str) -> SignedIn:
     if claims.token_id == session.refresh_id:
         successor = _successor(session)
         if sessions.rotate(user.id, successor):
-            log.info("refresh", extra={"outcome": "ok", "userId": user.id, "sessionId": session.id})
+            _record_refresh("ok", user, session)
             return pair(user, successor)
         user, session = _find(claims)  # another was faster, and what is stored now decides
     # Of a clock that was set back, the rotation lies ahead: that is no grace for the hours between.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
-        log.info("refresh", extra={"outcome": "again", "userId": user.id, "sessionId": session.id})
+        _record_refresh("again", user, session)
         return pair(user, session)
     sessions.end(user.id, session.id)
-    log.warning("refresh", extra={"outcome": "token_reused", "userId": user.id, "sessionId": session.id})
+    _record_refresh("token_reused", user, session, logging.WARNING)
     raise TokenReused
+
+
+def _record_refresh(outcome: str, user: User, session: Session, level: int = logging.INFO) -> None:
+    audit.record("refresh", outcome, actor_id=user.id, target_id=user.id, level=level, sessionId=session.id)
 
 
 def _find(claims: Claims) -> tuple[User, Session]:
@@ -106,14 +108,8 @@ def sign_out(token: str) -> None:
     """
     claims = tokens.verify(token)
     was_alive = sessions.end(claims.user_id, claims.session_id)
-    log.info(
-        "sign_out",
-        extra={
-            "outcome": "ok" if was_alive else "already_ended",
-            "userId": claims.user_id,
-            "sessionId": claims.session_id,
-        },
-    )
+    outcome = "ok" if was_alive else "already_ended"
+    audit.record("sign_out", outcome, actor_id=claims.user_id, target_id=claims.user_id, sessionId=claims.session_id)
 
 
 def _end_replaced(refresh_token: str | None) -> None:
@@ -132,13 +128,13 @@ def end_session(user: User, session_id: str) -> None:
     """Raises SessionUnknown, DatabaseUnavailable."""
     if not sessions.end(user.id, session_id):
         raise SessionUnknown
-    log.info("sign_out", extra={"outcome": "ok", "userId": user.id, "sessionId": session_id})
+    audit.record("sign_out", "ok", target_id=user.id, sessionId=session_id)
 
 
 def end_sessions(user: User, but: str | None) -> None:
     """End all of the user's sessions, or all others than ``but``. Raises DatabaseUnavailable."""
     sessions.end_all(user.id, but)
-    log.info("sign_out", extra={"outcome": "others" if but else "all", "userId": user.id, "sessionId": but})
+    audit.record("sign_out", "others" if but else "all", target_id=user.id, sessionId=but)
 
 
 def new_session(ip: str, user_agent: str) -> Session:

@@ -1,7 +1,6 @@
 """The use cases of a user's own account."""
 
-import logging
-
+from authservice import audit
 from authservice.auth.service import SignedIn, new_session, pair
 from authservice.errors import EmailTaken, LastAdmin, PasswordWrong, TokenInvalid
 from authservice.security import emails, passwords
@@ -9,8 +8,6 @@ from authservice.store import sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
 
 _TRIES = 3
-
-log = logging.getLogger(__name__)
 
 
 def sign_up(email: str, password: str) -> User:
@@ -20,9 +17,9 @@ def sign_up(email: str, password: str) -> User:
     if not users.is_taken(email.strip(), normal):  # spares the hashing; the insert below decides
         user = users.insert(normal, passwords.hash_password(password))
     if user is None:
-        log.info("sign_up", extra={"outcome": "email_taken"})
+        audit.record("sign_up", "email_taken", target_id=None)
         raise EmailTaken
-    log.info("sign_up", extra={"outcome": "ok", "userId": user.id})
+    audit.record("sign_up", "ok", actor_id=user.id, target_id=user.id)
     return user
 
 
@@ -39,7 +36,7 @@ def change_password(
         new_hash = new_hash or passwords.hash_password(new_password)
         session = new_session(ip, user_agent)
         if sessions.change_password(user.id, checked, new_hash, session_id, session):
-            log.info("change_password", extra={"outcome": "ok", "userId": user.id})
+            audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
             return pair(user, session)
         # The document changed under the check: a sign-in has renewed the hash, or the session has been ended.
     raise TokenInvalid
@@ -52,12 +49,12 @@ def delete_account(user: User, current_password: str) -> None:
         raise LastAdmin
     if not users.delete_checked(user.id, checked):
         raise PasswordWrong
-    log.info("delete_account", extra={"outcome": "ok", "userId": user.id})
+    audit.record("delete_account", "ok", target_id=user.id)
 
 
 def _check(user: User, current_password: str) -> StoredPassword:
     stored = users.find_password(user.id)
     if not passwords.check_password(current_password, stored.hash, foreign=stored.is_foreign, renew=False).matches:
-        log.info("check_password", extra={"outcome": "refused", "userId": user.id})
+        audit.record("check_password", "refused", target_id=user.id)
         raise PasswordWrong
     return stored

@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, Response, current_app, g, has_request_context, request
 from prometheus_client import Counter, Histogram
 
-from authservice import errors, metrics, store
+from authservice import audit, errors, metrics, store
 from authservice.web.bodies import Blueprint, Body, Text
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
 from authservice.web.timing import ARRIVED
@@ -23,6 +23,7 @@ from authservice.web.timing import ARRIVED
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 METRICS_MEDIA_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+CLIENT_REQUEST_ID = "authservice.client_request_id"  # in the WSGI environ, where the client has named one
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
 _OF_EVERY_ANSWER = [*SECURITY_HEADERS.items(), ("Cache-Control", "no-store")]  # where it says nothing else itself
@@ -49,6 +50,8 @@ class JSONFormatter(logging.Formatter):
         if "requestId" not in given and has_request_context():
             environ = request.environ
             line |= {"requestId": environ.get(REQUEST_ID), "ip": environ.get("REMOTE_ADDR")}
+            if CLIENT_REQUEST_ID in environ:
+                line["clientRequestId"] = environ[CLIENT_REQUEST_ID]
         line |= given
         if record.exc_info:
             # The trace without the exception's own text, which may hold an e-mail or a URI's password.
@@ -65,6 +68,7 @@ def init_app(app: Flask) -> None:
     log.addHandler(_to_stderr)  # a second time it does nothing
     log.setLevel(logging.INFO)
     log.propagate = False
+    audit.log.setLevel(logging.INFO)  # on the command line too, which keeps all other lines to itself
     app.wsgi_app = _observed(app.wsgi_app)  # type: ignore[assignment,method-assign]
 
 
@@ -112,7 +116,9 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
         environ[ARRIVED] = started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
         # To be told apart from the others is all that it is for: no secret.
-        environ[REQUEST_ID] = given if _WELL_FORMED_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        environ[REQUEST_ID] = f"{random.getrandbits(128):032x}"
+        if given and _WELL_FORMED_ID.fullmatch(given):
+            environ[CLIENT_REQUEST_ID] = given
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             present = {name.title() for name, _ in headers}
@@ -150,6 +156,8 @@ def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
         "userId": user.id if user else None,
         "code": context.get("refusal_code"),
     }
+    if CLIENT_REQUEST_ID in environ:
+        about["clientRequestId"] = environ[CLIENT_REQUEST_ID]
     # Not log.info, which looks for the file and the line of its caller.
     log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "request", (), None, extra=about))
 

@@ -1,6 +1,7 @@
 """Every refusal is application/problem+json with a stable code, and has the headers that its status asks for."""
 
 import json
+import re
 import threading
 from datetime import timedelta
 
@@ -143,10 +144,9 @@ class TestACrash:
         with captured_log() as log:
             answer = crashing.get("/crash", headers={"X-Request-Id": "quote-me"})
         problem = assert_problem(answer, 500, "internal_error")
-        assert problem["requestId"] == "quote-me"
         lines = [json.loads(line) for line in log.getvalue().splitlines()]
         crash = next(line for line in lines if line["event"] == "crash")
-        assert crash["requestId"] == "quote-me"
+        assert (crash["requestId"], crash["clientRequestId"]) == (problem["requestId"], "quote-me")
         assert any("test_problems.py" in frame for frame in crash["trace"])
         for secret in self.SECRETS:
             assert secret not in answer.text
@@ -168,15 +168,24 @@ def test_an_abort_is_a_crash_that_tells_nothing_of_its_text(app, client):
 
 
 class TestRequestIds:
+    def ask(self, client, given):
+        """The id in the answer, and the line of the log."""
+        with captured_log() as log:
+            answer = client.get("/nowhere", environ_overrides={"HTTP_X_REQUEST_ID": given})
+        (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+        return assert_problem(answer, 404, "not_found")["requestId"], line
+
     @pytest.mark.parametrize("given", ["a", "A-z_0.9", "x" * 64, "5c0dc18d-349b-c947-9600-c171aaaaaaaa"])
-    def test_a_sensible_one_is_kept(self, client, given):
-        answer = client.get("/nowhere", headers={"X-Request-Id": given})
-        assert assert_problem(answer, 404, "not_found")["requestId"] == given
+    def test_a_sensible_one_of_the_client_is_kept_beside_ours(self, client, given):
+        ours, line = self.ask(client, given)
+        assert re.fullmatch(r"[0-9a-f]{32}", ours)
+        assert (line["requestId"], line["clientRequestId"]) == (ours, given)
 
     @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a\tb", '"', "\u00e9", "<script>", "{}", "a,b", "a\x85b"])
-    def test_any_other_is_replaced(self, client, given):
-        answer = client.get("/nowhere", environ_overrides={"HTTP_X_REQUEST_ID": given})
-        assert assert_problem(answer, 404, "not_found")["requestId"] not in ("", given)
+    def test_any_other_is_dropped(self, client, given):
+        ours, line = self.ask(client, given)
+        assert line["requestId"] == ours
+        assert "clientRequestId" not in line
 
     def test_each_request_has_its_own(self, client):
         assert len({client.get("/healthz").headers["X-Request-Id"] for _ in range(20)}) == 20

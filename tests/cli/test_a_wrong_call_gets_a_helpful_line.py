@@ -1,5 +1,7 @@
 """``flask users`` says on stderr, in a line, what is wrong, and with its exit code what kind of wrong."""
 
+import json
+
 import pytest
 
 from authservice import create_app
@@ -119,7 +121,8 @@ def flask_users(*arguments: str, **environment: str):
 def test_the_real_command_creates_shows_and_refuses(mongo_uri):
     environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET, "FLASK_BCRYPT_LOG_ROUNDS": "4"}
     created = run("flask", "--app", "wsgi", "users", "create", ALICE, "--password-stdin", stdin=PASSWORD, **environment)
-    assert (created.returncode, created.stderr) == (DONE, "")
+    assert created.returncode == DONE
+    assert [json.loads(line)["event"] for line in created.stderr.splitlines()] == ["sign_up"]
     shown = flask_users("show", ALICE, **environment)
     assert (shown.returncode, shown.stdout, shown.stderr) == (DONE, created.stdout, "")
     refused = flask_users("show", CHARLIE, **environment)

@@ -49,7 +49,7 @@ def test_a_token_two_steps_back_ends_the_session_and_its_newest_token(client, pa
         assert ended(refresh(client, pair["refreshToken"])) == (401, "token_reused")
     (event,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "refresh"]
     assert (event["outcome"], event["level"], event["ip"]) == ("token_reused", "warning", "127.0.0.1")
-    assert event["userId"] == pair["user"]["id"]
+    assert event["actorId"] == event["targetId"] == pair["user"]["id"]
     assert ended(refresh(client, third["refreshToken"])) == (401, "token_invalid")
     assert client.get("/users/test", headers=bearer(third["token"])).status_code == 401
 

@@ -1,0 +1,50 @@
+"""Security events: who did what to whose account, one log line each.
+
+{ time, level, event, outcome, actorId, targetId, via: http | cli, requestId, clientRequestId?, ip?, operator?, .. }
+"""
+
+import logging
+import os
+import pwd
+import uuid
+from typing import Any
+
+from flask import g, has_request_context
+
+_COMMAND_ID = "audit_command_id"
+
+log = logging.getLogger(__name__)
+
+
+def record(
+    event: str,
+    outcome: str,
+    *,
+    target_id: str | None,
+    actor_id: str | None = None,
+    level: int = logging.INFO,
+    **facts: Any,
+) -> None:
+    """Log a security event about the account ``target_id``.
+
+    ``actor_id`` is for those whom no guard let pass, such as one who signs in; else it is the user whom it did. On the
+    command line there is no user: ``operator`` names the account of the operating system.
+    Over HTTP the log adds requestId, clientRequestId and ip of the request.
+    """
+    if has_request_context():
+        user = g.get("user")
+        who = {"actorId": actor_id or (user.id if user else None), "targetId": target_id, "via": "http"}
+    else:
+        if _COMMAND_ID not in g:
+            setattr(g, _COMMAND_ID, uuid.uuid4().hex)
+        who = {"actorId": None, "targetId": target_id, "via": "cli", "requestId": g.get(_COMMAND_ID)}
+        who["operator"] = _operator()
+    log.log(level, event, extra={"outcome": outcome, **who, **facts})
+
+
+def _operator() -> str:
+    """Not from the environment, where anybody could say who he is."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a user id without a name, as in containers
+        return str(os.geteuid())
