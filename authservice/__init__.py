@@ -28,6 +28,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
     app.config.from_prefixed_env()
     app.config.update(settings)
+    app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
     if settings["MONGO_URI"] is None:
         _use_embedded_database(app)
 

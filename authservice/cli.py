@@ -107,7 +107,7 @@ def list(as_json: bool) -> None:
 def disable(email: str) -> None:
     """Refuse EMAIL from the next request on, until enabled again."""
     admin.disable(admin.find_user(email))
-    click.echo(f"{email} is disabled.")
+    _print(f"{email} is disabled.")
 
 
 @command
@@ -115,7 +115,7 @@ def disable(email: str) -> None:
 def enable(email: str) -> None:
     """Let EMAIL sign in again."""
     admin.enable(admin.find_user(email))
-    click.echo(f"{email} is enabled.")
+    _print(f"{email} is enabled.")
 
 
 @command
@@ -125,9 +125,9 @@ def delete(email: str, yes: bool) -> None:
     """Delete the account of EMAIL and everything in it. Asks first."""
     user = admin.find_user(email)
     if not yes:
-        click.confirm(f"Delete {user.email} for ever?", abort=True)
+        click.confirm(f"Delete {_printable(user.email)} for ever?", abort=True)
     admin.delete(user)
-    click.echo(f"{email} is deleted.")
+    _print(f"{email} is deleted.")
 
 
 @command
@@ -136,7 +136,7 @@ def delete(email: str, yes: bool) -> None:
 def grant(email: str, role: str) -> None:
     """Give EMAIL the role ROLE, from the next request on."""
     admin.grant(admin.find_user(email), role)
-    click.echo(f"{email} has the role {role}.")
+    _print(f"{email} has the role {role}.")
 
 
 @command
@@ -145,7 +145,7 @@ def grant(email: str, role: str) -> None:
 def revoke(email: str, role: str) -> None:
     """Take the role ROLE from EMAIL, from the next request on."""
     admin.revoke(admin.find_user(email), role)
-    click.echo(f"{email} does not have the role {role}.")
+    _print(f"{email} does not have the role {role}.")
 
 
 @command
@@ -155,7 +155,7 @@ def sessions(email: str, as_json: bool) -> None:
     """List the living sessions of EMAIL, the most recently used first."""
     for session in admin.sessions_of(admin.find_user(email)):
         shown = AdminSessionSchema().dump(session)
-        click.echo(json.dumps(shown) if as_json else "  ".join(str(value) for value in shown.values()))
+        _print(json.dumps(shown) if as_json else "  ".join(str(value or "-") for value in shown.values()))
 
 
 @command
@@ -163,7 +163,7 @@ def sessions(email: str, as_json: bool) -> None:
 def end_sessions(email: str) -> None:
     """Sign EMAIL out everywhere, from the next request on."""
     admin.end_sessions(admin.find_user(email))
-    click.echo(f"{email} is signed out everywhere.")
+    _print(f"{email} is signed out everywhere.")
 
 
 @contextlib.contextmanager
@@ -201,6 +201,18 @@ def _refuse_input(*faults: str) -> NoReturn:
     sys.exit(EXIT_BAD_INPUT)
 
 
+def _print(line: str) -> None:
+    click.echo(_printable(line))
+
+
+def _printable(text: str) -> str:
+    """What strangers wrote, such as a User-Agent, moves no cursor and hides nothing: only printable characters stay.
+
+    The rest is escaped as in JSON: C0 and C1 controls, marks of direction, line separators.
+    """
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1].replace("\x7f", "\\u007f") for one in text)
+
+
 def _show(found: Iterable[User], as_json: bool) -> None:
     for user in found:
         shown: dict[str, Any] = {
@@ -211,7 +223,7 @@ def _show(found: Iterable[User], as_json: bool) -> None:
             "disabled": user.is_disabled,
         }
         if as_json:
-            click.echo(json.dumps(shown, ensure_ascii=False))
+            _print(json.dumps(shown, ensure_ascii=False))
         else:
             state = "disabled" if user.is_disabled else "enabled"
-            click.echo(f"{user.id}  {user.email}  {state}  {','.join(user.roles) or '-'}  {shown['createdAt'] or '-'}")
+            _print(f"{user.id}  {user.email}  {state}  {','.join(user.roles) or '-'}  {shown['createdAt'] or '-'}")

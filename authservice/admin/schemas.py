@@ -70,7 +70,7 @@ class AdminSessionSchema(Schema):
     createdAt = fields.AwareDateTime(attribute="created_at", required=True)
     lastUsedAt = fields.AwareDateTime(attribute="last_used_at", required=True)
     expiresAt = fields.AwareDateTime(attribute="expires_at", required=True)
-    ip = fields.String(required=True)
+    ip = fields.String(required=True, allow_none=True)
     userAgent = fields.String(attribute="user_agent", required=True)
 
 

@@ -45,7 +45,7 @@ def sign_in(body: dict[str, Any]) -> Any:
     replaced = own_refresh_cookie() if body["cookie"] else None
     try:
         signed_in = service.sign_in(
-            body["email"], body["password"], request.remote_addr or "", request.user_agent.string, replaced
+            body["email"], body["password"], request.remote_addr or None, request.user_agent.string, replaced
         )
     except errors.CredentialsInvalid:
         wait_for_the_grid()

@@ -46,7 +46,9 @@ class SessionSchema(Schema):
     createdAt = fields.AwareDateTime(attribute="created_at", required=True)
     lastUsedAt = fields.AwareDateTime(attribute="last_used_at", required=True)
     expiresAt = fields.AwareDateTime(attribute="expires_at", required=True)
-    ip = fields.String(required=True, metadata={"example": "203.0.113.9"})
+    ip = fields.String(
+        required=True, allow_none=True, metadata={"description": "null where unknown", "example": "203.0.113.9"}
+    )
     userAgent = fields.String(attribute="user_agent", required=True)
     current = fields.Boolean(required=True, metadata={"description": "The session of this request's token"})
 

@@ -32,7 +32,9 @@ class SignedIn:
     user: User
 
 
-def sign_in(email: str, password: str, ip: str, user_agent: str, replaced_refresh_token: str | None = None) -> SignedIn:
+def sign_in(
+    email: str, password: str, ip: str | None, user_agent: str, replaced_refresh_token: str | None = None
+) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
     The session of ``replaced_refresh_token``, whoever's it is, is ended in its favour.
@@ -137,7 +139,7 @@ def end_sessions(user: User, but: str | None) -> None:
     audit.record("sign_out", "others" if but else "all", target_id=user.id, sessionId=but)
 
 
-def new_session(ip: str, user_agent: str) -> Session:
+def new_session(ip: str | None, user_agent: str) -> Session:
     """A session that begins now; it is good once it has been stored."""
     moment = now()
     return Session(

@@ -35,7 +35,7 @@ class Session:
     last_used_at: datetime
     expires_at: datetime
     user_agent: str
-    ip: str
+    ip: str | None
 
 
 @asks_database

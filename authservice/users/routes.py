@@ -58,7 +58,7 @@ def change_password(body: dict[str, str]) -> Response:
         current_session_id(),
         body["currentPassword"],
         body["newPassword"],
-        request.remote_addr or "",
+        request.remote_addr or None,
         request.user_agent.string,
     )
     return token_answer(signed_in, by_cookie=own_refresh_cookie() is not None)

@@ -24,7 +24,7 @@ def sign_up(email: str, password: str) -> User:
 
 
 def change_password(
-    user: User, session_id: str, current_password: str, new_password: str, ip: str, user_agent: str
+    user: User, session_id: str, current_password: str, new_password: str, ip: str | None, user_agent: str
 ) -> SignedIn:
     """Set a new password, and start a new session in place of all others, this one included: a thief may share it.
 

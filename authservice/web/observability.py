@@ -1,6 +1,7 @@
 """Being seen: request ids, one JSON log line a request, health, metrics."""
 
 import functools
+import ipaddress
 import json
 import logging
 import random
@@ -49,7 +50,7 @@ class JSONFormatter(logging.Formatter):
         given = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
         if "requestId" not in given and has_request_context():
             environ = request.environ
-            line |= {"requestId": environ.get(REQUEST_ID), "ip": environ.get("REMOTE_ADDR")}
+            line |= {"requestId": environ.get(REQUEST_ID), "ip": environ.get("REMOTE_ADDR") or None}
             if CLIENT_REQUEST_ID in environ:
                 line["clientRequestId"] = environ[CLIENT_REQUEST_ID]
         line |= given
@@ -116,6 +117,7 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
         environ[ARRIVED] = started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
         # To be told apart from the others is all that it is for: no secret.
+        environ["REMOTE_ADDR"] = _address(environ.get("REMOTE_ADDR", ""))
         environ[REQUEST_ID] = f"{random.getrandbits(128):032x}"
         if given and _WELL_FORMED_ID.fullmatch(given):
             environ[CLIENT_REQUEST_ID] = given
@@ -134,6 +136,15 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
     return observe
 
 
+@functools.lru_cache(1_024)
+def _address(given: str) -> str:
+    """The client's address as ``ipaddress`` writes it; empty where it is none: a proxy may forward anything."""
+    try:
+        return str(ipaddress.ip_address(given))
+    except ValueError:
+        return ""
+
+
 def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     """Called while Flask still knows the request."""
     method = environ["REQUEST_METHOD"]
@@ -148,7 +159,7 @@ def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     user = context.get("user")
     about = {
         "requestId": environ[REQUEST_ID],
-        "ip": environ.get("REMOTE_ADDR"),
+        "ip": environ.get("REMOTE_ADDR") or None,
         "method": method,
         "route": route,
         "status": status,

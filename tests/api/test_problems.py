@@ -41,6 +41,13 @@ def test_a_refusal_has_its_status_and_code(client, method, path, more, status, c
     assert_problem(client.open(path, method=method, **more), status, code)
 
 
+@pytest.mark.parametrize("path", ["/users//me", "/auth//sessions", "/users/me/", "/app//"])
+def test_no_path_is_redirected_to_another(client, path):
+    answer = client.get(path, base_url="http://evil.example")
+    assert_problem(answer, 404, "not_found")
+    assert "Location" not in answer.headers
+
+
 def test_a_body_that_does_not_fit_lists_its_errors(client):
     answer = client.post("/users", json={})
     assert_problem(answer, 422, "validation_failed", ("/email", "required"), ("/password", "required"))

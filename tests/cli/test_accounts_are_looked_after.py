@@ -56,6 +56,26 @@ def test_the_list_goes_beyond_a_page_and_is_empty_without_accounts(users, databa
     ]
 
 
+def test_what_a_stranger_wrote_moves_no_cursor_and_hides_nothing(users, client, alice, database):
+    """C0 and C1 controls, of which terminals take 0x9b for the start of a command, and marks of direction."""
+    agent = "curl\x1b[2J\x9b2J\x85\x7f\u202eevil\u2028"
+    assert database.users.update_one({}, {"$set": {"sessions.0.userAgent": agent}}).modified_count == 1
+    for command in (["sessions", ALICE], ["sessions", ALICE, "--json"]):
+        shown = users(*command)
+        assert shown.exit_code == 0
+        assert all(one.isprintable() for one in shown.output.replace("\n", ""))
+        assert "curl\\u001b[2J\\u009b2J\\u0085\\u007f\\u202eevil\\u2028" in shown.output
+    assert json.loads(shown.stdout)["userAgent"] == agent
+
+    odd = "m\u00fcller\x9b2J@example.com"
+    assert database.users.update_one({}, {"$set": {"email": odd, "roles": ["\x9b"]}}).modified_count == 1
+    for command in (["list"], ["list", "--json"], ["show", odd], ["disable", odd]):
+        shown = users(*command)
+        assert shown.exit_code == 0
+        assert "m\u00fcller\\u009b2J@example.com" in shown.output
+        assert all(one.isprintable() for one in shown.output.replace("\n", ""))
+
+
 def test_disabling_holds_from_the_next_request_until_enabling(users, client, alice):
     assert client.get("/users/test", headers=bearer(alice)).status_code == 200
     disabled = users("disable", ALICE)

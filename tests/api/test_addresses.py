@@ -1,0 +1,37 @@
+"""The client's address in log and sessions is an address or nothing, whatever a trusted proxy forwards."""
+
+import json
+
+import pytest
+
+from tests.api.answers import assert_ok, captured_log
+from tests.conftest import ALICE, PASSWORD, bearer
+
+CREDENTIALS = {"email": ALICE, "password": PASSWORD}
+
+
+@pytest.fixture
+def settings(settings):
+    return {**settings, "TRUSTED_PROXIES": 1}
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "kept"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("2001:DB8:0::9", "2001:db8::9"),
+        ("garbage", None),
+        ("203.0.113.9:1234", None),
+        ("203.0.113.999", None),
+        ("<script>", None),
+        ("\x85\x1b[2J", None),
+        ("unknown", None),
+    ],
+)
+def test_what_is_forwarded_is_parsed(client, alice, forwarded, kept):
+    with captured_log() as log:
+        answer = client.post("/auth", json=CREDENTIALS, environ_overrides={"HTTP_X_FORWARDED_FOR": forwarded})
+    token = assert_ok(answer)["token"]
+    assert {json.loads(line)["ip"] for line in log.getvalue().splitlines()} == {kept}
+    sessions = assert_ok(client.get("/auth/sessions", headers=bearer(token)))["sessions"]
+    assert [session["ip"] for session in sessions if session["current"]] == [kept]
