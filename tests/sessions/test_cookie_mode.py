@@ -173,6 +173,19 @@ def test_a_cookie_that_is_good_for_nothing_leaves_the_browser(browser, method):
     assert browser.get_cookie(COOKIE, "localhost") is None
 
 
+@pytest.mark.parametrize("before", ["\x85", "\xa0", "\x1c", "\x1d", " \x85", "\x85 "], ids=repr)
+def test_a_cookie_of_nearly_the_same_name_is_another(app, browser, before):
+    """A sibling subdomain sets it over http, where browsers let no name begin with __Host-: this one does not.
+
+    Werkzeug up to 3.1.8 strips these bytes off.
+    """
+    client = app.test_client(use_cookies=False)
+    name, value = COOKIE, cookie_of(browser)
+    for planted, status in ((f"{before}{name}={value}", 401), (f"{name}={value}", 200)):
+        answer = client.post("/auth/refresh", headers=SCRIPT, environ_overrides={"HTTP_COOKIE": planted})
+        assert answer.status_code == status
+
+
 def test_an_access_token_is_never_read_from_a_cookie_or_the_query(client, alice):
     client.set_cookie("access_token_cookie", alice)
     client.set_cookie(COOKIE, alice)
