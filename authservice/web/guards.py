@@ -6,9 +6,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import jwt as pyjwt
 from flask import Flask, Response, g, request
+from flask_jwt_extended import get_jwt
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from authservice import errors, extensions
+from authservice.errors import Refusal
 from authservice.security import tokens
 from authservice.store import sessions
 from authservice.store.users import User
@@ -44,7 +46,10 @@ def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Beneath ``jwt_required``: let only users pass who have all of the roles now. Raises RoleMissing."""
+    """Beneath ``jwt_required``, ours or flask-jwt-extended's: let only users pass who have all of the roles now.
+
+    Raises RoleMissing, and what ``current_user`` raises.
+    """
 
     def guard(route: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(route)
@@ -59,15 +64,34 @@ def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def current_user() -> User:
-    """The user whom ``jwt_required`` let pass."""
-    user: User = g.user
+    """The user whom ``jwt_required`` let pass.
+
+    Raises TokenMissing, TokenInvalid where flask-jwt-extended's own let pass somebody who is not signed in.
+    """
+    try:
+        user: User = g.user
+    except AttributeError:
+        raise _not_signed_in() from None
     return user
 
 
 def current_session_id() -> str:
-    """The session of the token that ``jwt_required`` let pass."""
-    session_id: str = g.session_id
+    """The session of the token that ``jwt_required`` let pass. Raises what ``current_user`` raises."""
+    try:
+        session_id: str = g.session_id
+    except AttributeError:
+        raise _not_signed_in() from None
     return session_id
+
+
+def _not_signed_in() -> Refusal:
+    """Why there is no user: a preflight or ``optional=True`` needs no token, ``refresh=True`` took a refresh token.
+
+    Raises RuntimeError where there is no guard at all.
+    """
+    if request.method == "OPTIONS" or not get_jwt():
+        return errors.TokenMissing()
+    return errors.TokenInvalid()
 
 
 def bearer_token() -> str:
@@ -94,7 +118,10 @@ def init_app(app: Flask) -> None:
 
 @extensions.jwt.user_lookup_loader
 def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
-    return sessions.find_user(claims["sub"], claims["sid"])
+    user = sessions.find_user(claims["sub"], claims["sid"])
+    if user is not None and claims["type"] == "access":
+        g.user, g.session_id = user, claims["sid"]
+    return user
 
 
 @extensions.jwt.expired_token_loader
