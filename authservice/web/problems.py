@@ -1,10 +1,12 @@
 """Refusals -> application/problem+json (RFC 9457) and WWW-Authenticate (RFC 6750)."""
 
 import logging
+from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
-from werkzeug.exceptions import HTTPException
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException, default_exceptions
 
 from authservice import errors
 from authservice.errors import Refusal
@@ -20,14 +22,17 @@ _REALM = 'Bearer realm="authservice"'
 _OF_STATUS: dict[int, type[Refusal]] = {
     refusal.status: refusal
     for refusal in (
+        errors.RequestMalformed,
         errors.NotFound,
         errors.MethodNotAllowed,
         errors.BodyTooLarge,
+        errors.UriTooLong,
         errors.MediaTypeUnsupported,
         errors.RangeNotSatisfiable,
-        errors.RequestMalformed,
+        errors.HeadersTooLarge,
     )
 }
+_RENAMED = {422: "unprocessable_content"}  # in Python 3.13, and a code is stable
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +65,7 @@ def init_app(app: Flask) -> None:
 
 def render(refusal: Refusal) -> Response:
     """The answer for a refusal: status, headers and problem details."""
-    g.refusal_code = refusal.code
-    problem = details(refusal, request.environ[REQUEST_ID])
-    response = Response(current_app.json.dumps(problem), refusal.status, mimetype=MEDIA_TYPE)
-    response.headers["Cache-Control"] = "no-store"
+    response = _answer(details(refusal, request.environ[REQUEST_ID]), refusal.status, refusal.code)
     if challenge := _challenge(refusal):
         response.headers["WWW-Authenticate"] = challenge
     if refusal.retry_after_seconds is not None:
@@ -73,17 +75,28 @@ def render(refusal: Refusal) -> Response:
 
 def details(refusal: Refusal, request_id: str) -> dict[str, object]:
     """The members of the problem details."""
-    problem: dict[str, object] = {
-        "type": f"urn:authservice:problem:{refusal.code}",
-        "title": refusal.title,
-        "status": refusal.status,
-        "detail": refusal.detail,
-        "code": refusal.code,
-        "requestId": request_id,
-    }
+    problem = _members(refusal.code, refusal.title, refusal.status, refusal.detail, request_id)
     if isinstance(refusal, errors.ValidationFailed):
         problem["errors"] = [vars(fault) for fault in refusal.faults]
     return problem
+
+
+def _members(code: str, title: str, status: int, detail: str, request_id: str) -> dict[str, object]:
+    return {
+        "type": f"urn:authservice:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "requestId": request_id,
+    }
+
+
+def _answer(problem: dict[str, object], status: int, code: str) -> Response:
+    g.refusal_code = code
+    response = Response(current_app.json.dumps(problem), status, mimetype=MEDIA_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _challenge(refusal: Refusal) -> str | None:
@@ -94,16 +107,44 @@ def _challenge(refusal: Refusal) -> str | None:
 
 
 def _render_http_exception(exception: HTTPException) -> Response | HTTPException:
-    """What werkzeug refuses by itself; a redirect stays what it is."""
-    if exception.code is None or exception.code < 400:
+    """What werkzeug refuses by itself, and ``abort`` in routes of others: status, words and headers pass through.
+
+    A redirect and an answer that is ready stay what they are. A 500 is a crash, whoever raised it.
+    """
+    status = exception.code
+    if exception.response is not None or status is None or status < 400:
         return exception
-    if exception.code >= 500:
+    if status == 500:
         return _render_crash(exception)
-    response = render(_OF_STATUS.get(exception.code, errors.RequestMalformed)())
-    for name, value in exception.get_headers():
-        if name == "Allow":
-            response.headers[name] = value
+    known, words = _OF_STATUS.get(status), _words(exception)
+    if known is not None:
+        response = render(known(words))
+    else:
+        code = _code(status)
+        detail = words or str(exception.description or exception.name)
+        problem = _members(code, exception.name, status, detail, request.environ[REQUEST_ID])
+        response = _answer(problem, status, code)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = _REALM
+    given = Headers(exception.get_headers())
+    given.remove("Content-Type")  # that of a page
+    for name, _ in given:
+        response.headers.setlist(name, given.getlist(name))
     return response
+
+
+def _words(exception: HTTPException) -> str | None:
+    """The description, where it is not werkzeug's own."""
+    usual = default_exceptions.get(exception.code or 0, HTTPException).description
+    return None if exception.description in (None, usual) else str(exception.description)
+
+
+def _code(status: int) -> str:
+    """Of a status that no refusal of ours has: its name in HTTP."""
+    try:
+        return _RENAMED.get(status) or HTTPStatus(status).name.lower()
+    except ValueError:
+        return f"status_{status}"
 
 
 def _render_crash(error: Exception) -> Response:
