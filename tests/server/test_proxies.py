@@ -1,0 +1,193 @@
+"""GET /auth/verify guards a service that is not ours, behind real proxies, with the blocks of the README."""
+
+from http.cookies import SimpleCookie
+
+import pytest
+import requests
+
+from tests.conftest import ALICE, PASSWORD
+from tests.server.proxies import PACKAGES, Backend, block, running
+
+WHOLE_NEEDS_ADMIN = {  # what the README's comments say
+    "nginx": {"/auth/verify;": "/auth/verify?role=admin;"},
+    "caddy": {"/auth/verify?": "/auth/verify?role=admin"},
+    "haproxy": {"# http-request deny unless": "http-request deny unless"},
+}
+FORGED = [
+    (name, "admin") for name in ("X-Auth-Roles", "x-auth-roles", "X_Auth_Roles", "X-Auth_Roles", "X_AUTH-ROLES")
+] + [("X-Auth-User-Id", "forged"), ("X_Auth_User_Id", "forged"), ("X-Auth-Email", "forged"), ("X_Auth_Email", "forged")]
+TRICKS = [
+    "/private/admin",
+    "/private/admin/",
+    "/private/admin;/x",
+    "/private/ADMIN/x",
+    "/private/%61dmin/x",
+    "/private/%2561dmin/x",
+    "/private%5cadmin%5cx",
+    "/private/x/..%2fadmin/x",
+    "/private/x/%2e%2e/admin/x",
+    "/private//admin/x",
+    "/private/./admin/x",
+    "/private/admin%2fx",
+    "/_auth/../private/admin/x",
+    "/admin?x=/private/",
+]
+
+COOKIES = [  # header by header, and what is left of them; None: of somebody who sends it twice anything may be left
+    (["__Host-refresh=SECRET"], {}),
+    (["__Host-refresh=SECRET; a=1; b=2"], {"a": "1", "b": "2"}),
+    (["a=1; __Host-refresh=SECRET; b=2"], {"a": "1", "b": "2"}),
+    (["a=1; b=2; __Host-refresh=SECRET"], {"a": "1", "b": "2"}),
+    (["a=1;__Host-refresh=SECRET;b=2"], {"a": "1", "b": "2"}),
+    (["a=1; b=2", "__Host-refresh=SECRET"], {"a": "1", "b": "2"}),
+    (["a=1", "c=3; __Host-refresh=SECRET; b=2"], {"a": "1", "b": "2", "c": "3"}),
+    (["a=1; b=2"], {"a": "1", "b": "2"}),
+    (["refresh=1; __Host-b=2; my__Host-refresh=3"], {"refresh": "1", "__Host-b": "2", "my__Host-refresh": "3"}),
+    (["__Host-refresh=SECRET; __Host-refresh=SECRET"], None),
+    (["__Host-refresh=SECRET;__Host-refresh=SECRET;a=1"], None),
+    (["__Host-refresh=; a=1; __Host-refresh=SECRET; b=2"], None),
+    (["__Host-refresh=SECRET; a=1; __Host-refresh="], None),
+    (["__Host-refresh=SECRET", "__Host-refresh=SECRET"], None),
+    (["a=1; __Host-refresh=SECRET", "__Host-refresh=SECRET; __Host-refresh=SECRET; b=2"], None),
+]
+
+
+@pytest.fixture(params=PACKAGES)
+def proxy(request):
+    return request.param
+
+
+@pytest.fixture
+def service(serve):
+    return serve(workers=1)
+
+
+@pytest.fixture
+def backend():
+    backend = Backend()
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def pair(service):
+    credentials = {"email": ALICE, "password": PASSWORD}
+    assert requests.post(f"{service.url}/users", json=credentials, timeout=15).status_code == 201
+    signed_in = requests.post(f"{service.url}/auth", json=credentials, timeout=15)
+    assert signed_in.status_code == 200
+    return signed_in.json()
+
+
+@pytest.fixture
+def token(pair):
+    return ("Authorization", f"Bearer {pair['token']}")
+
+
+@pytest.fixture
+def front(proxy, service, backend, tmp_path):
+    with running(proxy, service.port, backend.port, tmp_path, {}) as front:
+        yield front
+
+
+def become_admin(database):
+    assert database.users.update_one({}, {"$set": {"roles": ["editor", "admin"]}}).modified_count == 1
+
+
+def claims(asked):
+    """What the backend would take for claims of ours, however it spells headers (CGI and WSGI make ``-`` a ``_``)."""
+    found = [(name.lower().replace("_", "-"), value) for name, value in asked.headers]
+    return sorted((name, value) for name, value in found if name.startswith("x-auth") and value)
+
+
+def test_only_who_is_signed_in_passes(front, service, backend, pair, token):
+    for refused in [(), (("Authorization", "Bearer x.y.z"),), (("Authorization", f"Bearer {pair['refreshToken']}"),)]:
+        answer = front.ask("/private/report", *refused)
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="authservice"')
+    assert backend.asked == []
+
+    assert front.ask("/private/report?role=x&y=%2f", token).status == 200
+    assert front.ask("/private/report", token, method="POST", body=b"a=1").status == 200
+    assert front.ask("/private/report", token, method="POST", body=b"a=2", chunked=True).status == 200
+    got, sent, streamed = backend.asked
+    assert (got.method, got.path) == ("GET", "/private/report?role=x&y=%2f")
+    assert (sent.method, sent.body) == ("POST", b"a=1")
+    assert (streamed.method, streamed.body) == ("POST", b"a=2")
+    for asked in backend.asked:
+        assert claims(asked) == [("x-auth-email", ALICE), ("x-auth-user-id", pair["user"]["id"])]
+
+    signed_out = requests.delete(f"{service.url}/auth", headers=dict([token]), timeout=15)
+    assert signed_out.status_code == 204
+    assert front.ask("/private/report", token).status == 401
+    assert len(backend.asked) == 3
+
+
+def test_what_a_client_claims_is_dropped(front, backend, database, pair, token):
+    true = [("x-auth-email", ALICE), ("x-auth-user-id", pair["user"]["id"])]
+    for forged in [*([one] for one in FORGED), FORGED]:
+        assert front.ask("/private/report", *forged, token, *forged).status == 200
+        assert claims(backend.asked[-1]) == true
+    assert front.ask("/private/admin", ("X-Auth-Roles", "admin"), token).status == 403
+
+    become_admin(database)
+    true.insert(1, ("x-auth-roles", "editor,admin"))
+    for connection in ("X-Auth-Roles", "close, x-auth-user-id,X-Auth-Email , x-auth-roles"):
+        assert front.ask("/private/report", *FORGED, ("Connection", connection), token).status == 200
+        assert claims(backend.asked[-1]) == true
+
+
+def test_the_backend_gets_neither_token_nor_refresh_cookie(front, backend, pair, token):
+    for cookies, kept in COOKIES:
+        given = [("Cookie", cookie.replace("SECRET", pair["refreshToken"])) for cookie in cookies]
+        assert front.ask("/private/report", *given, token).status == 200
+        asked = backend.asked[-1]
+        assert_no_secret(asked, pair)
+        if kept is not None:
+            received = SimpleCookie("; ".join(value for name, value in asked.headers if name.lower() == "cookie"))
+            assert {name: one.value for name, one in received.items()} == kept, cookies
+    assert len(backend.asked) == len(COOKIES)
+
+
+def assert_no_secret(asked, pair):
+    assert asked.header("Authorization") == ""
+    for name, value in asked.headers:
+        assert pair["token"] not in value, name
+        assert pair["refreshToken"] not in value, name
+
+
+def test_a_role_that_the_backend_asks_for_is_passed_by_no_path(front, backend, database, token):
+    for path in TRICKS:
+        assert front.ask(path, token, ("X-Auth-Roles", "admin")).status in (400, 403, 404), path
+    become_admin(database)
+    assert front.ask("/private/admin/x", token).status == 200
+    assert backend.asked[-1].header("X-Auth-Roles") == "editor,admin"
+
+
+def test_a_role_that_all_of_the_backend_needs_is_passed_by_no_path(proxy, service, backend, database, tmp_path, token):
+    (old,) = WHOLE_NEEDS_ADMIN[proxy]
+    assert block(proxy if proxy != "caddy" else "caddyfile").count(old) == 1
+    with running(proxy, service.port, backend.port, tmp_path, WHOLE_NEEDS_ADMIN[proxy]) as front:
+        for role in ("", "superadmin", "admins"):
+            assert database.users.update_one({}, {"$set": {"roles": [role] if role else []}}).matched_count == 1
+            for path in [*TRICKS, "/", "/private/report", "/?role=admin", "/?role="]:
+                assert front.ask(path, token, ("X-Auth-Roles", "admin")).status in (400, 403, 404), path
+        assert front.ask("/private/report").status == 401
+        assert backend.asked == []
+        become_admin(database)
+        assert front.ask("/private/report?role=editor", token).status == 200
+        assert front.ask("/private/ADMIN/x", token).status == 200
+
+
+def test_nobody_passes_while_the_service_is_away(front, service, backend, token):
+    service.stop()
+    for headers in [(), (token,), (token, *FORGED)]:
+        assert front.ask("/private/report", *headers).status in (500, 502, 503)
+    assert backend.asked == []
+
+
+def test_nobody_passes_haproxy_when_its_script_fails(service, backend, tmp_path, token):
+    broken = {"core.httpclient()": "core.nothing()"}
+    with running("haproxy", service.port, backend.port, tmp_path, broken) as front:
+        for headers in [(), (token,), (token, *FORGED)]:
+            assert front.ask("/private/report", *headers).status == 503
+    assert backend.asked == []
