@@ -26,7 +26,6 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__, instance_path=settings["INSTANCE_PATH"], static_folder=None)
     # Asked four times a request whether a function is a coroutine; Flask's answer about a function never changes.
     app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
-    app.config.from_prefixed_env()
     app.config.update(settings)
     app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
     if settings["MONGO_URI"] is None:

@@ -27,7 +27,7 @@ BOB = "bob@example.com"
 ADMIN_ROLE = "admin"
 CHARLIE = "charlie@example.com"  # has no account
 
-for variable in [name for name in os.environ if name.startswith("FLASK_")]:
+for variable in [name for name in os.environ if name.startswith("FLASK_") or name in ("MONGO_URI", "JWT_SECRET_KEY")]:
     del os.environ[variable]  # whatever the developer's shell has set, tests say what they need
 
 

@@ -93,26 +93,3 @@ def test_the_instance_folder_is_an_absolute_path(text):
 def test_an_issuer_and_an_audience_are_not_empty(name):
     assert faults_of(**{f"FLASK_{name}": ""}) == [f"FLASK_{name} must not be empty"]
     assert load({**GOOD, f"FLASK_{name}": "null"})[name] == "null"  # text, whatever JSON would make of it
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("FLASK_MONGO_URL", "FLASK_MONGO_URI"),
-        ("FLASK_CORS_ORIGIN", "FLASK_CORS_ORIGINS"),
-        ("FLASK_TRUSTED_PROXY", "FLASK_TRUSTED_PROXIES"),
-        ("FLASK_BCRYPT_ROUNDS", "FLASK_BCRYPT_LOG_ROUNDS"),
-        ("FLASK_JWT_SECRET_KEYS", "FLASK_JWT_SECRET_KEY"),
-        ("FLASK_JWT_SECRET", "FLASK_JWT_SECRET_KEY"),
-        ("FLASK_JWT_SECRET_FILE", "FLASK_JWT_SECRET_KEY_FILE"),
-    ],
-)
-def test_a_misspelt_name_is_a_fault_and_not_a_default(written, meant):
-    assert faults_of(**{written: "1"}) == [f"{written} is not a setting; did you mean {meant}?"]
-
-
-@pytest.mark.parametrize(
-    "name", ["FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_PORT", "FLASK_RUN_HOST", "FLASK_SECRET_KEY", "FLASK_SKIP_DOTENV"]
-)
-def test_the_variables_of_flask_itself_are_no_misspellings(name):
-    assert load({**GOOD, name: "1"})["JWT_SECRET_KEY"] == SECRET

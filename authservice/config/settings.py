@@ -1,19 +1,15 @@
-"""Settings: read from FLASK_* variables, checked at start-up, all faults named at once."""
+"""The table of settings: each FLASK_* variable with its check, its default and its meaning."""
 
-import difflib
-import os
 import re
-import secrets
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from flask import Flask
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
+
+from authservice.config import mongo_uri
 
 # Ionic's and Angular's development servers, and the web views of Capacitor 3 to 7 and the older Ionic ones.
 DEVELOPMENT_ORIGINS = (
@@ -37,14 +33,6 @@ PUBLISHED_SECRETS = frozenset(
         "super-secret",
     }
 )
-
-
-class ConfigurationError(Exception):
-    """The service must not start: ``faults`` says why, one sentence a setting."""
-
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        super().__init__("\n".join(["the service cannot start:", *(f"  - {fault}" for fault in faults)]))
 
 
 @dataclass(frozen=True)
@@ -91,7 +79,7 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def _secret(text: str) -> str:
+def parse_secret(text: str) -> str:
     if text in PUBLISHED_SECRETS:
         raise ValueError("is a published example that anybody can sign with; make one with: openssl rand -hex 32")
     if len(text.encode("utf-8", "surrogateescape")) < SECRET_MIN_BYTES:
@@ -100,19 +88,6 @@ def _secret(text: str) -> str:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
     except InvalidKeyError:
         raise ValueError("must not be a key pair's PEM or SSH text; make one with: openssl rand -hex 32") from None
-    return text
-
-
-def _mongo_uri(text: str) -> str:
-    """The faults never repeat the URI: it holds a password."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("is not a URI such as mongodb://127.0.0.1:27017/authexample") from None
-    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:
-        raise ValueError("must start with mongodb:// or mongodb+srv:// and name a host")
-    if not re.fullmatch(r"/[^/\\. \"$*<>:|?]{1,63}", parts.path):
-        raise ValueError("must name the database after the host, such as mongodb://127.0.0.1:27017/authexample")
     return text
 
 
@@ -129,8 +104,9 @@ def _directory(text: str) -> str:
 
 
 SETTINGS = (
-    Setting("MONGO_URI", _mongo_uri, None, "MongoDB with the database's name; unset: the embedded database"),
-    Setting("JWT_SECRET_KEY", _secret, None, "signs the tokens, 32 bytes or more; required with FLASK_MONGO_URI"),
+    Setting("MONGO_URI", mongo_uri.parse, None, "MongoDB with the database's name; unset: the embedded database"),
+    Setting("JWT_SECRET_KEY", parse_secret, None, "signs the tokens, 32 bytes or more; required with FLASK_MONGO_URI"),
+    Setting("SECRET_KEY", _text, None, "signs Flask's own sessions, where an app adds them; not used by the service"),
     Setting("ENV", _environment, None, "`production` refuses to start on the embedded database"),
     Setting(
         "INSTANCE_PATH", _directory, None, "where the embedded database and its secret are kept; unset: `instance/`"
@@ -155,84 +131,3 @@ SETTINGS = (
     Setting("METRICS", _metrics, "on", "`on`: at `/metrics`; `off`; or `HOST:PORT`, where gunicorn listens as well"),
     Setting("TRUSTED_PROXIES", _integer(0, 10), "0", "proxies in front whose X-Forwarded-For and -Proto are believed"),
 )
-
-
-def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The checked settings by name; those without a value are None.
-
-    FLASK_NAME wins over the content of the file that FLASK_NAME_FILE names; ``overrides`` win over both.
-    Values are read as text and never as JSON, so that a secret made of digits stays one.
-    Raises ConfigurationError, which names every fault.
-    """
-    faults: list[str] = []
-    values: dict[str, Any] = {}
-    for setting in SETTINGS:
-        variable = f"FLASK_{setting.name}"
-        try:
-            text = _raw(setting, environ, overrides or {})
-            values[setting.name] = None if text is None else setting.parse(text)
-        except ValueError as fault:
-            values[setting.name] = None
-            faults.append(f"{variable} {fault}")
-    faults += _misspelt(environ)
-    given = {setting.name for setting in SETTINGS if _is_given(setting.name, environ, overrides or {})}
-    if "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
-        faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
-    if values["ENV"] == "production" and "MONGO_URI" not in given:
-        faults.append("FLASK_MONGO_URI is required with FLASK_ENV=production: the embedded database is for development")
-    if faults:
-        raise ConfigurationError(faults)
-    return values
-
-
-def instance_path(settings: Mapping[str, Any]) -> Path:
-    """Where the embedded database lives: INSTANCE_PATH, or Flask's own instance folder."""
-    return Path(settings["INSTANCE_PATH"] or Flask("authservice").instance_path)
-
-
-def development_secret(directory: Path) -> str:
-    """The secret of an installation on the embedded database: made on first use, readable by its owner alone."""
-    path = directory / "jwt-secret"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        descriptor, temporary = tempfile.mkstemp(dir=directory)  # 0600 from the start
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(temporary, path)  # of several workers that start at once, one wins and all read its secret
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(temporary)
-    return path.read_text()
-
-
-def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> str | None:
-    variable = f"FLASK_{setting.name}"
-    if setting.name in overrides:
-        return None if overrides[setting.name] is None else str(overrides[setting.name])
-    if variable in environ:
-        return environ[variable]
-    if f"{variable}_FILE" in environ:
-        try:
-            return Path(environ[f"{variable}_FILE"]).read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
-    return setting.default
-
-
-def _is_given(name: str, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> bool:
-    if name in overrides:
-        return overrides[name] is not None
-    return f"FLASK_{name}" in environ or f"FLASK_{name}_FILE" in environ
-
-
-def _misspelt(environ: Mapping[str, str]) -> list[str]:
-    """A setting that is nearly one of ours is a mistake that would otherwise fail open, in silence."""
-    known = {f"FLASK_{setting.name}{end}" for setting in SETTINGS for end in ("", "_FILE")} | {"FLASK_SECRET_KEY"}
-    close = {
-        variable: difflib.get_close_matches(variable, known, n=1, cutoff=0.88)
-        for variable in environ
-        if variable.startswith("FLASK_") and variable not in known
-    }
-    return [f"{variable} is not a setting; did you mean {near[0]}?" for variable, near in close.items() if near]

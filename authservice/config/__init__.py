@@ -1,0 +1,27 @@
+"""Settings: read from FLASK_* variables, checked at start-up, all faults named at once."""
+
+from authservice.config.instance import development_secret, instance_path
+from authservice.config.loading import ConfigurationError, load
+from authservice.config.settings import (
+    BODY_MAX_BYTES,
+    DEVELOPMENT_ORIGINS,
+    PUBLISHED_SECRETS,
+    ROLES_MAX,
+    SECRET_MIN_BYTES,
+    SETTINGS,
+    Setting,
+)
+
+__all__ = [
+    "BODY_MAX_BYTES",
+    "DEVELOPMENT_ORIGINS",
+    "PUBLISHED_SECRETS",
+    "ROLES_MAX",
+    "SECRET_MIN_BYTES",
+    "SETTINGS",
+    "ConfigurationError",
+    "Setting",
+    "development_secret",
+    "instance_path",
+    "load",
+]

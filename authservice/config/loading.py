@@ -1,0 +1,97 @@
+"""The settings of one start: read, checked, and refused with every fault named."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from authservice.config.settings import SETTINGS, Setting
+
+PREFIX = "FLASK_"
+OURS = frozenset(f"{PREFIX}{setting.name}{end}" for setting in SETTINGS for end in ("", "_FILE"))
+FLASKS_OWN = frozenset({"FLASK_APP", "FLASK_DEBUG", "FLASK_SKIP_DOTENV"})
+FLASK_RUN = "FLASK_RUN_"  # the options of `flask run`
+GUNICORNS_OWN = ("HOST", "PORT", "WEB_CONCURRENCY")
+# Without these the service would start on a database and a secret that nobody meant.
+NEVER_WITHOUT_PREFIX = ("MONGO_URI", "JWT_SECRET_KEY")
+RESEMBLANCE = 0.8
+
+
+class ConfigurationError(Exception):
+    """The service must not start: ``faults`` says why, one sentence a setting."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(["the service cannot start:", *(f"  - {fault}" for fault in faults)]))
+
+
+def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The checked settings by name; those without a value are None.
+
+    FLASK_NAME wins over the content of the file that FLASK_NAME_FILE names; ``overrides`` win over both.
+    Values are read as text and never as JSON, so that a secret made of digits stays one.
+    Raises ConfigurationError, which names every fault.
+    """
+    overrides = overrides or {}
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        try:
+            text = _raw(setting, environ, overrides)
+            values[setting.name] = None if text is None else setting.parse(text)
+        except ValueError as fault:
+            values[setting.name] = None
+            faults.append(f"{PREFIX}{setting.name} {fault}")
+    given = {setting.name for setting in SETTINGS if _is_given(setting.name, environ, overrides)}
+    faults += _unknown(environ, overrides)
+    faults += [
+        f"{name} is not read; did you mean {PREFIX}{name}?"
+        for name in NEVER_WITHOUT_PREFIX
+        if name in environ and name not in given
+    ]
+    if "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
+        faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
+    if values["ENV"] == "production" and "MONGO_URI" not in given:
+        faults.append("FLASK_MONGO_URI is required with FLASK_ENV=production: the embedded database is for development")
+    if faults:
+        raise ConfigurationError(faults)
+    return values
+
+
+def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> str | None:
+    variable = f"{PREFIX}{setting.name}"
+    if setting.name in overrides:
+        return None if overrides[setting.name] is None else str(overrides[setting.name])
+    if variable in environ:
+        return environ[variable]
+    if f"{variable}_FILE" in environ:
+        try:
+            return Path(environ[f"{variable}_FILE"]).read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
+    return setting.default
+
+
+def _is_given(name: str, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> bool:
+    if name in overrides:
+        return overrides[name] is not None
+    return f"{PREFIX}{name}" in environ or f"{PREFIX}{name}_FILE" in environ
+
+
+def _unknown(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Iterator[str]:
+    """A name that is in no table would be ignored, or reach an extension of Flask past every check."""
+    for variable in environ:
+        is_known = variable in OURS or variable in FLASKS_OWN or variable.startswith(FLASK_RUN)
+        if variable.startswith(PREFIX) and not is_known:
+            yield f"{variable} is not a setting{_hint(variable)}"
+    for name in overrides:
+        if name not in {setting.name for setting in SETTINGS}:
+            yield f"{name}, given to create_app, is not a setting{_hint(f'{PREFIX}{name}', PREFIX)}"
+
+
+def _hint(variable: str, without: str = "") -> str:
+    name = variable.removeprefix(PREFIX)
+    if name in GUNICORNS_OWN:
+        return f"; gunicorn reads {name}, without {PREFIX}"
+    near = difflib.get_close_matches(variable.upper(), OURS | FLASKS_OWN, n=1, cutoff=RESEMBLANCE)
+    return f"; did you mean {near[0].removeprefix(without)}?" if near else ""
