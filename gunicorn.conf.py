@@ -22,7 +22,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client looks for 
 from prometheus_client import multiprocess
 
 from authservice import embedded
-from authservice.config import ConfigurationError, instance_path, load
+from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load
 from authservice.errors import DatabaseUnavailable
 from authservice.store import users
 
@@ -80,6 +80,11 @@ def on_starting(server):
                 "FLASK_MONGO_URI is not set: using the embedded database in %s. "
                 "It is for development; production sets FLASK_MONGO_URI to a MongoDB.",
                 directory,
+            )
+        elif is_readable_on_the_network(settings["MONGO_URI"]):
+            server.log.warning(
+                "FLASK_MONGO_URI leads to another machine without TLS: whoever is on the way reads the users and the "
+                "database's password; add tls=true"
             )
     except (ConfigurationError, embedded.EmbeddedUnavailable) as error:
         sys.exit(str(error))

@@ -2,6 +2,7 @@
 
 from authservice.config.instance import development_secret, instance_path
 from authservice.config.loading import ConfigurationError, load
+from authservice.config.mongo_uri import is_readable_on_the_network
 from authservice.config.settings import (
     BODY_MAX_BYTES,
     DEVELOPMENT_ORIGINS,
@@ -23,5 +24,6 @@ __all__ = [
     "Setting",
     "development_secret",
     "instance_path",
+    "is_readable_on_the_network",
     "load",
 ]

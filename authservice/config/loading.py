@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from authservice.config import production
 from authservice.config.settings import SETTINGS, Setting
 
 PREFIX = "FLASK_"
@@ -51,8 +52,8 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     ]
     if "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
         faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
-    if values["ENV"] == "production" and "MONGO_URI" not in given:
-        faults.append("FLASK_MONGO_URI is required with FLASK_ENV=production: the embedded database is for development")
+    if values["ENV"] == "production":
+        faults += production.faults_of(values, given)
     if faults:
         raise ConfigurationError(faults)
     return values

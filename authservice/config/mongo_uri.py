@@ -1,9 +1,12 @@
 """What a MongoDB URI says, read as the driver reads it. No sentence here repeats the URI: it holds a password."""
 
+import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 SRV = "mongodb+srv"
+# Each of these switches TLS on, where `tls` itself is not given.
+TLS_IMPLIED_BY = frozenset({"tlscafile", "tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscrlfile"})
 
 
 def parse(text: str) -> str:
@@ -17,3 +20,59 @@ def parse(text: str) -> str:
     if not re.fullmatch(r"/[^/\\. \"$*<>:|?]{1,63}", parts.path):
         raise ValueError("must name the database after the host, such as mongodb://127.0.0.1:27017/authexample")
     return text
+
+
+def may_lose_writes(uri: str) -> bool:
+    """Whether a write may be acknowledged before a majority has it in its journal.
+
+    An option that is given twice counts when either value is bad.
+    """
+    return any(
+        (name == "w" and _is_less_than_two(value)) or (name in ("j", "journal") and value != "true")
+        for name, value in _options(uri)
+    )
+
+
+def is_readable_on_the_network(uri: str) -> bool:
+    """Whether the URI leads to another machine without TLS."""
+    return not _uses_tls(uri) and not all(_is_this_machine(host) for host in _hosts(uri))
+
+
+def _options(uri: str) -> list[tuple[str, str]]:
+    """The driver ignores the case of a name, and takes & or ; between two options."""
+    _, _, query = uri.partition("?")
+    pairs = [pair.partition("=") for pair in query.replace(";", "&").split("&")]
+    return [(name.lower(), unquote_plus(value)) for name, _, value in pairs]
+
+
+def _is_less_than_two(text: str) -> bool:
+    """Whether it is a number that small; the driver reads numbers with int(), and the rest as names."""
+    try:
+        return int(text) < 2
+    except ValueError:
+        return False
+
+
+def _uses_tls(uri: str) -> bool:
+    options = _options(uri)
+    said = [value for name, value in options if name in ("tls", "ssl")]
+    if said:
+        return said[-1] == "true"
+    return uri.startswith(f"{SRV}:") or any(name in TLS_IMPLIED_BY for name, _ in options)
+
+
+def _hosts(uri: str) -> list[str]:
+    address = uri.partition("://")[2].partition("?")[0].partition("/")[0].rpartition("@")[2]
+    return [unquote_plus(host) for host in address.split(",")]
+
+
+def _is_this_machine(host: str) -> bool:
+    if host.endswith(".sock"):
+        return True
+    name = (host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]).lower()
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 section 6.3
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -107,7 +107,7 @@ SETTINGS = (
     Setting("MONGO_URI", mongo_uri.parse, None, "MongoDB with the database's name; unset: the embedded database"),
     Setting("JWT_SECRET_KEY", parse_secret, None, "signs the tokens, 32 bytes or more; required with FLASK_MONGO_URI"),
     Setting("SECRET_KEY", _text, None, "signs Flask's own sessions, where an app adds them; not used by the service"),
-    Setting("ENV", _environment, None, "`production` refuses to start on the embedded database"),
+    Setting("ENV", _environment, None, "`production` refuses what is for development, as listed under In production"),
     Setting(
         "INSTANCE_PATH", _directory, None, "where the embedded database and its secret are kept; unset: `instance/`"
     ),

@@ -5,11 +5,12 @@ import re
 import subprocess
 
 import pytest
+import requests
 
-from authservice.config import SETTINGS
+from authservice.config import SETTINGS, ConfigurationError, load
 from authservice.errors import Refusal
 from bench.table import table
-from tests.service import ROOT
+from tests.service import ROOT, free_port
 
 README = (ROOT / "README.md").read_text()
 
@@ -80,6 +81,35 @@ def test_the_first_two_commands_are_one_line_each():
     assert all(block.count("\n") == 1 for block in blocks[:2])
     assert "gunicorn wsgi:app" in blocks[0]
     assert "tox" in blocks[1]
+
+
+@pytest.fixture
+def production(tmp_path):
+    """The settings of the example for production, with a secret where it says that one is."""
+    block = README.split("\n## In production\n", 1)[1].split("```sh\n", 1)[1].split("```", 1)[0]
+    *exports, start = block.splitlines()
+    assert start == ".venv/bin/gunicorn wsgi:app"
+    told = subprocess.run(
+        ["bash", "-eu", "-c", "\n".join([*exports, "env -0"])], env={}, capture_output=True, text=True, check=True
+    ).stdout
+    environment = dict(pair.split("=", 1) for pair in told.split("\0") if pair.startswith("FLASK_"))
+    secret = tmp_path / "jwt"
+    secret.write_text("4f6a1b9c" * 8 + "23d5e078\n")
+    assert environment.pop("FLASK_JWT_SECRET_KEY_FILE") == "/run/secrets/jwt"
+    return {**environment, "FLASK_JWT_SECRET_KEY_FILE": str(secret)}
+
+
+def test_the_example_for_production_starts_with_exactly_these(production, serve, mongo_uri):
+    assert load(production)["ENV"] == "production"
+    for name in production.keys() - {"FLASK_ENV"}:
+        with pytest.raises(ConfigurationError):
+            load({other: text for other, text in production.items() if other != name})
+    port = free_port()
+    here = {"FLASK_MONGO_URI": mongo_uri, "FLASK_METRICS": f"127.0.0.1:{port}"}
+    left_out = dict.fromkeys(("FLASK_JWT_SECRET_KEY", "FLASK_BCRYPT_LOG_ROUNDS", "FLASK_BCRYPT_QUEUE"), "")
+    service = serve(ready="/readyz", **{**left_out, **production, **here})
+    assert "without TLS" not in service.output()
+    assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 200
 
 
 @pytest.fixture

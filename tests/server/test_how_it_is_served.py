@@ -98,6 +98,21 @@ def test_a_uri_that_only_the_driver_can_judge_stops_the_master_too():
     assert "hunter2" not in ended.stdout + ended.stderr
 
 
+def test_a_database_that_is_reached_without_tls_is_warned_of_once(serve):
+    """Once for all workers, and not again at a reload; the URI is not repeated."""
+    uri = "mongodb://user:hunter2@127.1:1/x"  # this machine, but spelt as nobody spells it
+    service = serve(workers=2, FLASK_MONGO_URI=uri, FLASK_MONGO_TIMEOUT_MS="100")
+    workers = service.workers()
+    service.signal(signal.SIGHUP)
+    wait_until(lambda: len(service.workers()) == 2 and not set(workers) & set(service.workers()))
+    warnings = [line for line in service.output().splitlines() if "without TLS" in line]
+    assert [line.partition("] FLASK_MONGO_URI ")[2] for line in warnings] == [
+        "leads to another machine without TLS: whoever is on the way reads the users and the database's password; "
+        "add tls=true"
+    ]
+    assert "hunter2" not in service.output()
+
+
 def test_there_is_no_control_socket(serve, tmp_path):
     service = serve(workers=1, HOME=str(tmp_path / "home"), XDG_RUNTIME_DIR=str(tmp_path / "run"))
     assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 200
