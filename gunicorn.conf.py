@@ -22,9 +22,10 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client looks for 
 from prometheus_client import multiprocess
 
 from authservice import embedded
-from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load
+from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load, require_usable
 from authservice.errors import DatabaseUnavailable
 from authservice.store import users
+from authservice.web import listening
 
 
 def number(variable, default, lowest, highest):
@@ -34,9 +35,21 @@ def number(variable, default, lowest, highest):
     return int(text)
 
 
-bind = [f"{os.environ.get('HOST', '127.0.0.1')}:{number('PORT', 3000, 0, 65_535)}"]  # the tutorial's port
-if ":" in os.environ.get("FLASK_METRICS", ""):
-    bind.append(os.environ["FLASK_METRICS"])
+def host():
+    text = os.environ.get("HOST", "127.0.0.1")
+    if not text:  # gunicorn would listen to the whole network
+        sys.exit("HOST must not be empty; 0.0.0.0 is every address")
+    return f"[{text}]" if ":" in text and not text.startswith("[") else text
+
+
+try:
+    settings = load(os.environ)
+except ConfigurationError as error:
+    sys.exit(str(error))
+
+bind = [f"{host()}:{number('PORT', 3000, 0, 65_535)}"]  # the tutorial's port
+if ":" in settings["METRICS"]:
+    bind.append(settings["METRICS"])
 workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
 worker_class = "authservice.web.worker.Worker"
 # The figures are medians of turns on two cores that the embedded database and wrk share: guarded requests/s at 16 and
@@ -68,26 +81,35 @@ accesslog = None  # the service writes its own line a request
 
 
 def on_starting(server):
-    """In the master, before any worker: refuse bad settings once, and start the embedded database if it is wanted."""
+    """In the master, before any worker: refuse what cannot work, and start the embedded database if it is wanted."""
     if server.cfg.worker_class_str != worker_class:  # any other would hash on a greenlet, or never yield
         sys.exit(f"the worker class must be {worker_class}, not {server.cfg.worker_class_str}: leave out -k")
+    inherits = "GUNICORN_FD" in os.environ or os.environ.get("LISTEN_PID") == str(os.getpid())  # of USR2, of systemd
+    if not inherits and not server.cfg.reuse_port:
+        fault = listening.fault_of(address for address in server.cfg.address if isinstance(address, tuple))
+        if fault is not None:
+            sys.exit(fault)
+    if settings["MONGO_URI"] is None:
+        start_embedded_database(server)
+    elif is_readable_on_the_network(settings["MONGO_URI"]):
+        server.log.warning(
+            "FLASK_MONGO_URI leads to another machine without TLS: whoever is on the way reads the users and the "
+            "database's password; add tls=true"
+        )
+
+
+def start_embedded_database(server):
+    directory = instance_path(settings)
     try:
-        settings = load(os.environ)
-        if settings["MONGO_URI"] is None:
-            directory = instance_path(settings)
-            embedded.own(directory)
-            server.log.warning(
-                "FLASK_MONGO_URI is not set: using the embedded database in %s. "
-                "It is for development; production sets FLASK_MONGO_URI to a MongoDB.",
-                directory,
-            )
-        elif is_readable_on_the_network(settings["MONGO_URI"]):
-            server.log.warning(
-                "FLASK_MONGO_URI leads to another machine without TLS: whoever is on the way reads the users and the "
-                "database's password; add tls=true"
-            )
+        require_usable(settings)
+        embedded.own(directory)
     except (ConfigurationError, embedded.EmbeddedUnavailable) as error:
         sys.exit(str(error))
+    server.log.warning(
+        "FLASK_MONGO_URI is not set: using the embedded database in %s. "
+        "It is for development; production sets FLASK_MONGO_URI to a MongoDB.",
+        directory,
+    )
 
 
 def post_fork(server, worker):

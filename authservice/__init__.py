@@ -29,6 +29,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.config.update(settings)
     app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
     if settings["MONGO_URI"] is None:
+        config.require_usable(settings)
         _use_embedded_database(app)
 
     store.connect(app)

@@ -9,24 +9,69 @@ from typing import Any
 
 from flask import Flask
 
+from authservice.config.loading import ConfigurationError
+from authservice.config.settings import parse_secret
+
+NAME = "jwt-secret"  # of its file
+
 
 def instance_path(settings: Mapping[str, Any]) -> Path:
     """INSTANCE_PATH, or Flask's own instance folder."""
     return Path(settings["INSTANCE_PATH"] or Flask("authservice").instance_path)
 
 
+def require_usable(settings: Mapping[str, Any]) -> None:
+    """Before anything is started in the folder.
+
+    Raises ConfigurationError when nothing can be kept there, or the secret that is there is a bad one.
+    """
+    directory = instance_path(settings)
+    existing = next(path for path in (directory, *directory.parents) if os.path.exists(path))
+    if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError([_unusable(directory, "it cannot be written")])
+    if settings["JWT_SECRET_KEY"] is None and (directory / NAME).exists():
+        _read_secret(directory)
+
+
 def development_secret(directory: Path) -> str:
-    """The secret of an installation on the embedded database: made on first use, readable by its owner alone."""
-    path = directory / "jwt-secret"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        descriptor, temporary = tempfile.mkstemp(dir=directory)  # 0600 from the start
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(temporary, path)  # of several workers that start at once, one wins and all read its secret
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(temporary)
-    return path.read_text()
+    """The secret of an installation on the embedded database: made on first use, readable by its owner alone.
+
+    Raises ConfigurationError when it cannot be kept there, or is a bad one.
+    """
+    path = directory / NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            descriptor, temporary = tempfile.mkstemp(dir=directory)  # 0600 from the start
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+            try:
+                os.link(temporary, path)  # of several workers that start at once, one wins and all read its secret
+            except FileExistsError:
+                pass
+            finally:
+                os.unlink(temporary)
+    except OSError as error:
+        raise ConfigurationError([_unusable(directory, str(error.strerror))]) from None
+    return _read_secret(directory)
+
+
+def _read_secret(directory: Path) -> str:
+    path = directory / NAME
+    try:
+        text = path.read_text()
+        parse_secret(text.rstrip("\r\n"))
+    except OSError as error:
+        raise ConfigurationError([_unusable(directory, str(error.strerror))]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"{path} is not text; delete it, and the next start makes a new one"]) from None
+    except ValueError as fault:
+        raise ConfigurationError([f"{path} {fault}, or delete it, and the next start makes one"]) from None
+    return text
+
+
+def _unusable(directory: Path, reason: str) -> str:
+    return (
+        f"the instance folder {directory} is of no use ({reason}): name another one in FLASK_INSTANCE_PATH, "
+        "or a MongoDB in FLASK_MONGO_URI"
+    )

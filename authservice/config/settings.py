@@ -92,7 +92,10 @@ def parse_secret(text: str) -> str:
 
 
 def _metrics(text: str) -> str:
-    if text not in ("on", "off") and not re.fullmatch(r"[A-Za-z0-9.-]+:[0-9]{1,5}", text):
+    if text in ("on", "off"):
+        return text
+    address = re.fullmatch(r"[A-Za-z0-9.-]+:([0-9]{1,5})", text)
+    if address is None or not 1 <= int(address[1]) <= 65_535:
         raise ValueError(f"must be on, off or an address such as 127.0.0.1:9100, not {text[:40]!r}")
     return text
 

@@ -35,10 +35,15 @@ def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
         time.sleep(0.05)
 
 
-def run(*command: str, stdin: str = "", seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``python -m ...`` in the repository, with ``environment`` on top of the tests' own."""
+def run(
+    *command: str, stdin: str = "", seconds: float = 60, through: tuple[str, ...] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """``python -m ...`` in the repository, with ``environment`` on top of the tests' own.
+
+    ``through`` is a program that starts it, with its arguments.
+    """
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [*through, sys.executable, "-m", *command],
         cwd=ROOT,
         env={**os.environ, **environment},
         input=stdin,

@@ -1,0 +1,23 @@
+"""Whether gunicorn can listen where it is to: asked once, where gunicorn would try for five seconds."""
+
+import contextlib
+import socket
+from collections.abc import Iterable
+
+Address = tuple[str, int]
+
+
+def fault_of(addresses: Iterable[Address]) -> str | None:
+    """Why one of them, or all together, cannot be listened on; None when they can."""
+    with contextlib.ExitStack() as listeners:
+        for host, port in addresses:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = listeners.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((host, port))
+                listener.listen(1)  # two who only bind are no hindrance to each other
+            except (OSError, UnicodeError, OverflowError) as error:
+                shown = f"[{host}]" if ":" in host else host
+                return f"cannot listen on {shown}:{port}: {getattr(error, 'strerror', None) or error}"
+    return None
