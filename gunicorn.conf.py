@@ -25,7 +25,7 @@ from authservice import embedded
 from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load, require_usable
 from authservice.errors import DatabaseUnavailable
 from authservice.store import users
-from authservice.web import listening
+from authservice.web import listening, reloading
 
 
 def number(variable, default, lowest, highest):
@@ -96,6 +96,7 @@ def on_starting(server):
             "FLASK_MONGO_URI leads to another machine without TLS: whoever is on the way reads the users and the "
             "database's password; add tls=true"
         )
+    reloading.protect(server)
 
 
 def start_embedded_database(server):

@@ -1,7 +1,7 @@
 """Settings: read from FLASK_* variables, checked at start-up, all faults named at once."""
 
 from authservice.config.instance import development_secret, instance_path, require_usable
-from authservice.config.loading import ConfigurationError, load
+from authservice.config.loading import ConfigurationError, load, read_files
 from authservice.config.mongo_uri import is_readable_on_the_network
 from authservice.config.settings import (
     BODY_MAX_BYTES,
@@ -26,5 +26,6 @@ __all__ = [
     "instance_path",
     "is_readable_on_the_network",
     "load",
+    "read_files",
     "require_usable",
 ]

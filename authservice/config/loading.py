@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     return values
 
 
+def read_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """FLASK_NAME with its text, for each that comes from a file which can be read."""
+    found = {}
+    for setting in SETTINGS:
+        variable = f"{PREFIX}{setting.name}"
+        if variable not in environ and f"{variable}_FILE" in environ:
+            with suppress(ValueError):
+                found[variable] = _content(variable, environ[f"{variable}_FILE"])
+    return found
+
+
 def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> str | None:
     variable = f"{PREFIX}{setting.name}"
     if setting.name in overrides:
@@ -66,11 +78,18 @@ def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, A
     if variable in environ:
         return environ[variable]
     if f"{variable}_FILE" in environ:
-        try:
-            return Path(environ[f"{variable}_FILE"]).read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
+        return _content(variable, environ[f"{variable}_FILE"])
     return setting.default
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        text = Path(path).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
+    if "\0" in text:  # which a variable cannot hold either
+        raise ValueError(f"cannot be read from the file in {variable}_FILE: it holds a NUL")
+    return text
 
 
 def _is_given(name: str, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> bool:

@@ -80,13 +80,14 @@ def test_the_variable_wins_over_the_file(tmp_path):
     [
         (None, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: FileNotFoundError"),
         (b"\xff" * 40, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: UnicodeDecodeError"),
+        (b"\0" * 40, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: it holds a NUL"),
         (b"", f"must have at least 32 bytes; {ADVICE}"),
         (
             b"thisismykickasssecretthatiwilltotallychangelater\n",
             f"is a published example that anybody can sign with; {ADVICE}",
         ),
     ],
-    ids=["missing", "not text", "empty", "published"],
+    ids=["missing", "not text", "NUL", "empty", "published"],
 )
 def test_a_bad_file_is_a_fault_of_its_setting(tmp_path, content, fault):
     file = tmp_path / "secret"
