@@ -19,7 +19,7 @@ class Mongo(PyMongo):
 
     def init_app(self, app: Flask, uri: str | None = None, *args: Any, **kwargs: Any) -> None:
         super().init_app(app, uri, *args, **kwargs)
-        assert self.db is not None, "config.py refuses a URI without a database"
+        assert self.db is not None, "config refuses a URI without a database"
         # Whatever the URI says of other reads: a secondary that lags would let pass a session that was ended.
         self.users = self.db.get_collection("users", read_preference=ReadPreference.PRIMARY)
 
