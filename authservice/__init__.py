@@ -14,7 +14,7 @@ from authservice.admin import routes as admin
 from authservice.auth import routes as auth
 from authservice.security import passwords, tokens
 from authservice.users import routes as users
-from authservice.web import bodies, documentation, guards, observability, pages, problems
+from authservice.web import bodies, cors, documentation, guards, observability, pages, problems
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
@@ -40,7 +40,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     api = documentation.init_app(app)
     problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
     guards.init_app(app)
-    bodies.allow_origins(app, settings["CORS_ORIGINS"])
+    cors.allow_origins(app, settings["CORS_ORIGINS"])
 
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)

@@ -14,7 +14,7 @@ from authservice.admin.schemas import (
     UserPageSchema,
 )
 from authservice.store.users import ADMIN, User
-from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.guards import OF_GUARD, SECURITY, jwt_required, roles_required
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin/users", description="Looking after other people's accounts")

@@ -16,7 +16,7 @@ from authservice.auth.schemas import (
     TokenSchema,
 )
 from authservice.auth.service import SignedIn
-from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.cookies import own_refresh_cookie, refresh_cookie, set_refresh_cookie
 from authservice.web.guards import (
     OF_GUARD,

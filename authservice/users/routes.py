@@ -8,7 +8,7 @@ from authservice.auth.schemas import TokenSchema
 from authservice.store.users import User
 from authservice.users import service
 from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema, UserSchema
-from authservice.web.bodies import OF_BODY, Blueprint, no_content
+from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.cookies import own_refresh_cookie
 from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
 

@@ -1,26 +1,21 @@
-"""Request bodies: strict JSON in, exact complaints out, and the Blueprint whose routes document both."""
+"""Request bodies: strict JSON in, exact complaints out."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NoReturn, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NoReturn
 
-import flask_smorest
-from flask import Flask, Request, Response, current_app, request
+from flask import Request, current_app
 from flask.json.provider import DefaultJSONProvider
 from gunicorn.http.errors import ParseException
 from marshmallow import RAISE, Schema, ValidationError, fields
 from webargs.flaskparser import FlaskParser
 
-from authservice import errors, extensions
+from authservice import errors
 from authservice.config import BODY_MAX_BYTES
-from authservice.errors import Fault, Refusal
+from authservice.errors import Fault
 from authservice.security import emails, strict_json
-from authservice.web.problems import MEDIA_TYPE
 
 PASSWORD_MAX_CHARACTERS = 1_024
 _FAULTS_MAX = 20  # a body of 16 KiB can have a thousand, and nobody reads them
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class StrictJSONProvider(DefaultJSONProvider):
@@ -52,73 +47,6 @@ class BodyParser(FlaskParser):
         # webargs puts the location, json, on top of marshmallow's own tree
         faults = [fault for tree in error.messages_dict.values() for fault in _faults(tree)]
         raise errors.ValidationFailed(faults[:_FAULTS_MAX])
-
-
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A Blueprint whose bodies are strict and whose refusals stand in the documentation."""
-
-    ARGUMENTS_PARSER = BodyParser()
-
-    def arguments(self, schema: type[Schema], **kwargs: Any) -> Callable[[Function], Function]:
-        """What the route takes. The schema is made once: of a class webargs would make one for each request."""
-        return super().arguments(schema(), **kwargs)  # type: ignore[no-any-return]
-
-    def refusals(
-        self, *refusals: type[Refusal], security: list[dict[str, list[str]]] | None = None
-    ) -> Callable[[Function], Function]:
-        """Document which refusals a route can answer, by status, and how it is guarded."""
-        by_status: dict[int, list[type[Refusal]]] = {}
-        every: tuple[type[Refusal], ...] = (*refusals, errors.InternalError)
-        for refusal in every:
-            by_status.setdefault(refusal.status, []).append(refusal)
-        problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        documented: dict[str, Any] = {
-            "responses": {
-                str(status): {
-                    "description": "; ".join(f"`{one.code}`: {one.title}" for one in ones),
-                    "content": problem,
-                }
-                for status, ones in sorted(by_status.items())
-            }
-        }
-        if security is not None:
-            documented["security"] = security
-        return self.doc(**documented)  # type: ignore[no-any-return]
-
-
-def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
-    """Let pages of exactly these origins call, with the headers that a front-end sends and reads."""
-    extensions.cors.init_app(
-        app,
-        # Compiled and anchored: of a text with a bracket, as in http://[::1]:8100, flask-cors makes an open pattern.
-        origins=[re.compile(rf"{re.escape(origin)}\Z") for origin in origins],
-        supports_credentials=True,
-        allow_headers=["Authorization", "Content-Type", "X-Requested-With", "X-Request-Id"],
-        expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
-        methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
-        max_age=600,
-        vary_header=True,
-        always_send=False,
-        intercept_exceptions=False,  # answers to exceptions pass through after_request as well
-    )
-    allow = app.after_request_funcs[None].pop()
-    # Without an Origin there is no page of another site behind it: those shall not pay for headers that nobody reads.
-    app.after_request(lambda response: allow(response) if "Origin" in request.headers else response)
-
-
-OF_BODY = (
-    errors.BodyMalformed,
-    errors.BodyTooLarge,
-    errors.MediaTypeUnsupported,
-    errors.ValidationFailed,
-)
-
-
-def no_content(headers: Mapping[str, str] | None = None) -> Response:
-    """A 204, which has no body and so no media type."""
-    response = Response(status=204, headers=headers)
-    del response.headers["Content-Type"]
-    return response
 
 
 def fault(code: str, detail: str) -> list[Any]:

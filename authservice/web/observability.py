@@ -17,7 +17,8 @@ from flask import Flask, Response, current_app, g, has_request_context, request
 from prometheus_client import Counter, Histogram
 
 from authservice import audit, errors, metrics, store
-from authservice.web.bodies import Blueprint, Body, Text
+from authservice.web.blueprint import Blueprint
+from authservice.web.bodies import Body, Text
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
 from authservice.web.timing import ARRIVED
 
