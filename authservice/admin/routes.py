@@ -28,7 +28,10 @@ OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
 @blueprint.response(200, UserPageSchema)
 @blueprint.refusals(*OF_ADMIN, errors.ValidationFailed, security=SECURITY)
 def list_users(query: dict[str, Any]) -> dict[str, Any]:
-    """List users in the order of their ids, a page at a time, or find one by e-mail"""
+    """List users, or find one by e-mail
+
+    They come in the order of their ids, a page at a time: send `nextCursor` as `cursor` to get the next page.
+    """
     if "email" in query:
         return {"users": service.find_by_email(query["email"]), "nextCursor": None}
     users = service.page(query.get("cursor"), query["limit"])
@@ -41,7 +44,10 @@ def list_users(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, AdminUserDetailSchema)
 @blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
 def show_user(user_id: str) -> dict[str, Any]:
-    """Show a user and the sessions"""
+    """Show a user
+
+    With the user's sessions, the most recently used first.
+    """
     user = service.get_user(user_id)
     return {**vars(user), "sessions": service.sessions_of(user)}
 
@@ -53,7 +59,10 @@ def show_user(user_id: str) -> dict[str, Any]:
 @blueprint.response(200, AdminUserSchema)
 @blueprint.refusals(*OF_ADMIN, *OF_BODY, errors.UserUnknown, errors.LastAdmin, security=SECURITY)
 def change_user(body: dict[str, Any], user_id: str) -> User:
-    """Disable, enable, or set the roles of a user, effective on the user's next request"""
+    """Disable or enable a user, or set the roles
+
+    It takes effect on the user's next request. Send `disabled`, `roles`, or both.
+    """
     return service.change(service.get_user(user_id), is_disabled=body.get("disabled"), roles=body.get("roles"))
 
 
@@ -63,7 +72,10 @@ def change_user(body: dict[str, Any], user_id: str) -> User:
 @blueprint.response(204)
 @blueprint.refusals(*OF_ADMIN, errors.UserUnknown, errors.LastAdmin, security=SECURITY)
 def delete_user(user_id: str) -> Response:
-    """Delete a user, for ever"""
+    """Delete a user
+
+    The account goes with everything in it, and cannot be brought back.
+    """
     service.remove(service.get_user(user_id))
     return no_content()
 
@@ -73,7 +85,10 @@ def delete_user(user_id: str) -> Response:
 @roles_required(ADMIN)
 @blueprint.response(204)
 @blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
-def end_sessions(user_id: str) -> Response:
-    """End every session of a user"""
+def end_user_sessions(user_id: str) -> Response:
+    """Sign a user out everywhere
+
+    Every session of the user ends.
+    """
     service.end_sessions(service.get_user(user_id))
     return no_content()

@@ -11,16 +11,19 @@ from authservice.auth.schemas import (
     RefreshSchema,
     RoleQuerySchema,
     ScopeSchema,
-    SessionsSchema,
+    SessionListSchema,
     SignInSchema,
     TokenSchema,
 )
 from authservice.auth.service import SignedIn
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.cookies import own_refresh_cookie, refresh_cookie, set_refresh_cookie
+from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import (
     OF_GUARD,
     SECURITY,
+    SECURITY_BY_BODY,
+    SECURITY_BY_COOKIE,
     bearer_token,
     current_session_id,
     current_user,
@@ -35,14 +38,22 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SignInSchema)
-@blueprint.response(200, TokenSchema)
-@blueprint.refusals(*OF_BODY, errors.CredentialsInvalid, errors.HashingBusy, errors.DatabaseUnavailable)
+@blueprint.response(200, TokenSchema, headers=SETS_COOKIE)
+@blueprint.refusals(
+    *OF_BODY,
+    errors.CredentialsInvalid,
+    errors.HashingBusy,
+    errors.DatabaseUnavailable,
+    parameters=[REQUESTED_WITH],
+)
 def sign_in(body: dict[str, Any]) -> Any:
     """Sign in: exchange an e-mail and a password for tokens
 
-    With `cookie: true` and the header X-Requested-With, the session of the cookie that is replaced is ended.
+    With `cookie: true` the refresh token comes in an HttpOnly cookie, and not in the answer; with the header
+    X-Requested-With the session of the cookie that it replaces is ended.
     """
-    replaced = own_refresh_cookie() if body["cookie"] else None
+    by_cookie = body.get("cookie", False)
+    replaced = own_refresh_cookie() if by_cookie else None
     try:
         signed_in = service.sign_in(
             body["email"], body["password"], request.remote_addr or None, request.user_agent.string, replaced
@@ -50,12 +61,12 @@ def sign_in(body: dict[str, Any]) -> Any:
     except errors.CredentialsInvalid:
         wait_for_the_grid()
         raise
-    return token_answer(signed_in, by_cookie=body["cookie"])
+    return token_answer(signed_in, by_cookie=by_cookie)
 
 
 @blueprint.route("/refresh", methods=["POST"])
 @blueprint.arguments(RefreshSchema, required=False, example={})
-@blueprint.response(200, TokenSchema)
+@blueprint.response(200, TokenSchema, headers=SETS_COOKIE)
 @blueprint.refusals(
     *OF_BODY,
     errors.TokenMissing,
@@ -64,13 +75,14 @@ def sign_in(body: dict[str, Any]) -> Any:
     errors.TokenReused,
     errors.CrossSiteRefused,
     errors.DatabaseUnavailable,
+    security=[*SECURITY_BY_COOKIE, *SECURITY_BY_BODY],
+    parameters=[REQUESTED_WITH],
 )
 def refresh(body: dict[str, str]) -> Any:
     """Swap a refresh token for a new pair
 
     The token comes in the body, or in the cookie with the header X-Requested-With; `{}` is for the cookie. It is good
-    for one use; for
-    REFRESH_GRACE_SECONDS after that it gets the same new pair again.
+    for one use; for REFRESH_GRACE_SECONDS after that it gets the same new pair again.
     """
     by_cookie = "refreshToken" not in body
     presented = refresh_cookie() if by_cookie else body["refreshToken"]
@@ -82,11 +94,18 @@ def refresh(body: dict[str, str]) -> Any:
 @blueprint.route("", methods=["DELETE"])
 @blueprint.arguments(RefreshSchema, required=False, example={})
 @blueprint.response(204)
-@blueprint.refusals(*OF_BODY, *OF_GUARD, errors.CrossSiteRefused, security=[*SECURITY, {}])
+@blueprint.refusals(
+    *OF_BODY,
+    *OF_GUARD,
+    errors.CrossSiteRefused,
+    security=[*SECURITY, *SECURITY_BY_COOKIE, *SECURITY_BY_BODY],
+    parameters=[REQUESTED_WITH],
+)
 def sign_out(body: dict[str, str]) -> Response:
-    """Sign out: end the session of the token in the body, in the cookie, or in the Authorization header
+    """Sign out
 
-    A session that has ended already is no error.
+    The session ends that the token belongs to: the one in the body, in the cookie, or in the Authorization header. A
+    session that has ended already is no error.
     """
     presented = body.get("refreshToken")
     if presented is None and ("X-Requested-With" in request.headers or not _has_bearer()):
@@ -97,10 +116,13 @@ def sign_out(body: dict[str, str]) -> Response:
 
 @blueprint.route("/sessions")
 @jwt_required()
-@blueprint.response(200, SessionsSchema)
+@blueprint.response(200, SessionListSchema)
 @blueprint.refusals(*OF_GUARD, security=SECURITY)
 def list_sessions() -> dict[str, Any]:
-    """List one's sessions, the most recently used first"""
+    """List your sessions
+
+    The most recently used one is the first.
+    """
     mine = service.list_sessions(current_user())
     return {"sessions": [{**vars(session), "current": session.id == current_session_id()} for session in mine]}
 
@@ -110,7 +132,10 @@ def list_sessions() -> dict[str, Any]:
 @blueprint.response(204)
 @blueprint.refusals(*OF_GUARD, errors.SessionUnknown, security=SECURITY)
 def end_session(session_id: str) -> Response:
-    """End one of one's sessions"""
+    """End one of your sessions
+
+    Its tokens are refused from the next request on.
+    """
     service.end_session(current_user(), session_id)
     return no_content()
 
@@ -121,7 +146,10 @@ def end_session(session_id: str) -> Response:
 @blueprint.response(204)
 @blueprint.refusals(*OF_GUARD, errors.ValidationFailed, security=SECURITY)
 def end_sessions(query: dict[str, str]) -> Response:
-    """End all of one's sessions, or all but this one"""
+    """End all of your sessions, or all but this one
+
+    `scope=others` spares the session of this request's token.
+    """
     service.end_sessions(current_user(), current_session_id() if query["scope"] == "others" else None)
     return no_content()
 
@@ -139,7 +167,10 @@ def end_sessions(query: dict[str, str]) -> Response:
 )
 @blueprint.refusals(*OF_GUARD, errors.RoleMissing, errors.ValidationFailed, security=SECURITY)
 def verify(query: dict[str, str]) -> Response:
-    """Say whether a token is good, to a proxy: nginx auth_request or Traefik ForwardAuth"""
+    """Say whether a token is good, to a proxy
+
+    For nginx's auth_request and Traefik's ForwardAuth: who it is stands in the headers.
+    """
     user = current_user()
     if "role" in query and query["role"] not in user.roles:
         raise errors.RoleMissing

@@ -8,9 +8,9 @@ from authservice.web.bodies import Body, Choice, Email, Flag, Password, Text
 class SignInSchema(Body):
     email = Email(required=True)
     password = Password(required=True)
+    # No load_default: generators of clients make a field with a default one that must be sent.
     cookie = Flag(
-        load_default=False,
-        metadata={"description": "Keep the refresh token in an HttpOnly cookie and out of the answer"},
+        metadata={"description": "Keep the refresh token in an HttpOnly cookie and out of the answer", "example": False}
     )
 
 
@@ -31,7 +31,7 @@ class TokenSchema(Schema):
         attribute="expires_in_seconds", required=True, metadata={"description": "Seconds", "example": 3600}
     )
     token = fields.String(required=True, metadata={"description": "The access token, a JWT"})
-    tokenType = fields.Constant("Bearer", required=True, metadata={"type": "string", "example": "Bearer"})
+    tokenType = fields.Constant("Bearer", required=True, metadata={"type": "string", "enum": ["Bearer"]})
     refreshToken = fields.String(
         attribute="refresh_token", metadata={"description": "Good for one use; absent in cookie mode"}
     )
@@ -53,7 +53,7 @@ class SessionSchema(Schema):
     current = fields.Boolean(required=True, metadata={"description": "The session of this request's token"})
 
 
-class SessionsSchema(Schema):
+class SessionListSchema(Schema):
     sessions = fields.List(fields.Nested(SessionSchema), required=True)
 
 

@@ -10,6 +10,7 @@ from authservice.users import service
 from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema, UserSchema
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.cookies import own_refresh_cookie
+from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
@@ -19,8 +20,11 @@ blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accou
 @blueprint.arguments(SignUpSchema)
 @blueprint.response(201, UserSchema, headers={"Location": {"schema": {"type": "string"}, "example": "/users/me"}})
 @blueprint.refusals(*OF_BODY, errors.EmailTaken, errors.HashingBusy, errors.DatabaseUnavailable)
-def create(body: dict[str, str]) -> tuple[User, dict[str, str]]:
-    """Create an account"""
+def sign_up(body: dict[str, str]) -> tuple[User, dict[str, str]]:
+    """Sign up: create an account
+
+    It signs nobody in: send the same e-mail and password to signIn.
+    """
     return service.sign_up(body["email"], body["password"]), {"Location": "/users/me"}
 
 
@@ -28,8 +32,11 @@ def create(body: dict[str, str]) -> tuple[User, dict[str, str]]:
 @jwt_required()
 @blueprint.response(200, MessageSchema)
 @blueprint.refusals(*OF_GUARD, security=SECURITY)
-def test() -> dict[str, str]:
-    """Try a token: the tutorial's guarded route"""
+def try_token() -> dict[str, str]:
+    """Try a token
+
+    The tutorial's guarded route: it answers whoever is signed in.
+    """
     return {"message": "You did it!"}
 
 
@@ -37,21 +44,31 @@ def test() -> dict[str, str]:
 @jwt_required()
 @blueprint.response(200, UserSchema)
 @blueprint.refusals(*OF_GUARD, security=SECURITY)
-def me() -> User:
-    """Show who is signed in"""
+def show_me() -> User:
+    """Show who is signed in
+
+    The account of the token, as it is now.
+    """
     return current_user()
 
 
 @blueprint.route("/me/password", methods=["PUT"])
 @jwt_required()
 @blueprint.arguments(PasswordChangeSchema)
-@blueprint.response(200, TokenSchema)
-@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.HashingBusy, security=SECURITY)
+@blueprint.response(200, TokenSchema, headers=SETS_COOKIE)
+@blueprint.refusals(
+    *OF_GUARD,
+    *OF_BODY,
+    errors.PasswordWrong,
+    errors.HashingBusy,
+    security=SECURITY,
+    parameters=[REQUESTED_WITH],
+)
 def change_password(body: dict[str, str]) -> Response:
-    """Change your password, which ends all of your sessions and starts a new one
+    """Change your password
 
-    The tokens in the answer replace all earlier ones. With the refresh cookie and the header X-Requested-With the new
-    refresh token stands in the cookie.
+    It ends all of your sessions and starts a new one: the tokens in the answer replace all earlier ones. With the
+    refresh cookie and the header X-Requested-With the new refresh token stands in the cookie.
     """
     signed_in = service.change_password(
         current_user(),
@@ -70,6 +87,9 @@ def change_password(body: dict[str, str]) -> Response:
 @blueprint.response(204)
 @blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.LastAdmin, errors.HashingBusy, security=SECURITY)
 def delete_account(body: dict[str, str]) -> Response:
-    """Delete one's account, for ever"""
+    """Delete your account
+
+    It goes with everything in it, and cannot be brought back.
+    """
     service.delete_account(current_user(), body["currentPassword"])
     return no_content()

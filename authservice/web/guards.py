@@ -19,7 +19,10 @@ from authservice.web import problems
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]  # how the documentation says that a route is guarded
+# How the documentation says that a route is guarded: by one of these, each under its name in documentation.py.
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+SECURITY_BY_COOKIE: list[dict[str, list[str]]] = [{"refreshCookie": []}]
+SECURITY_BY_BODY: list[dict[str, list[str]]] = [{}]  # OpenAPI has no scheme for a token in the body
 OF_GUARD = (errors.TokenMissing, errors.TokenInvalid, errors.TokenExpired, errors.DatabaseUnavailable)
 
 

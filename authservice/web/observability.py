@@ -14,11 +14,11 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, current_app, g, has_request_context, request
+from marshmallow import Schema, fields
 from prometheus_client import Counter, Histogram
 
 from authservice import audit, errors, metrics, store
 from authservice.web.blueprint import Blueprint
-from authservice.web.bodies import Body, Text
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
 from authservice.web.timing import ARRIVED
 
@@ -35,8 +35,8 @@ log = logging.getLogger("authservice")
 blueprint = Blueprint("health", __name__, description="Whether the service lives and is ready")
 
 
-class HealthSchema(Body):
-    status = Text(required=True, metadata={"example": "ok"})
+class HealthSchema(Schema):
+    status = fields.String(required=True, metadata={"enum": ["ok"]})
 
 
 class JSONFormatter(logging.Formatter):
@@ -77,7 +77,7 @@ def init_app(app: Flask) -> None:
 @blueprint.route("/healthz")
 @blueprint.response(200, HealthSchema)
 @blueprint.refusals()
-def healthz() -> dict[str, str]:
+def check_health() -> dict[str, str]:
     """Say whether the process lives
 
     It asks nobody else: a database that is away is no reason to restart the service.
@@ -88,8 +88,11 @@ def healthz() -> dict[str, str]:
 @blueprint.route("/readyz")
 @blueprint.response(200, HealthSchema)
 @blueprint.refusals(errors.DatabaseUnavailable)
-def readyz() -> dict[str, str]:
-    """Say whether requests can be served: the database answers within its time-out"""
+def check_readiness() -> dict[str, str]:
+    """Say whether requests can be served
+
+    They can when the database answers within its time-out.
+    """
     store.ping()
     return {"status": "ok"}
 

@@ -1,7 +1,9 @@
 """Refusals -> application/problem+json (RFC 9457) and WWW-Authenticate (RFC 6750)."""
 
+import functools
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 from marshmallow import Schema, fields
@@ -45,16 +47,22 @@ class FaultSchema(Schema):
     detail = fields.String(required=True, metadata={"example": "Use at least 8 characters."})
 
 
-class ProblemSchema(Schema):
-    """Problem details of RFC 9457, with a stable code and the id of the request."""
-
-    type = fields.String(required=True, metadata={"example": "urn:authservice:problem:validation_failed"})
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True)
-    code = fields.String(required=True, metadata={"description": "Stable; decide by this one"})
-    requestId = fields.String(required=True)
-    errors = fields.List(fields.Nested(FaultSchema), metadata={"description": "With 422 only"})
+@functools.cache  # a schema has one name in the documentation, so a name has one schema
+def schema_of(refusals: frozenset[type[Refusal]]) -> type[Schema]:
+    """Problem details (RFC 9457) of refusals that share a status, with exactly their codes."""
+    ordered = sorted(refusals, key=lambda refusal: refusal.code)
+    codes = [refusal.code for refusal in ordered]
+    members: dict[str, fields.Field[Any]] = {
+        "type": fields.String(required=True, metadata={"enum": [_type_of(code) for code in codes]}),
+        "title": fields.String(required=True, metadata={"example": ordered[0].title}),
+        "status": fields.Integer(required=True, metadata={"enum": sorted({refusal.status for refusal in ordered})}),
+        "detail": fields.String(required=True, metadata={"example": ordered[0].explanation}),
+        "code": fields.String(required=True, metadata={"description": "Stable; decide by this one", "enum": codes}),
+        "requestId": fields.String(required=True),
+    }
+    if errors.ValidationFailed in refusals:
+        members["errors"] = fields.List(fields.Nested(FaultSchema), required=len(refusals) == 1)
+    return Schema.from_dict(members, name="Or".join(refusal.__name__ for refusal in ordered) + "ProblemSchema")
 
 
 def init_app(app: Flask) -> None:
@@ -83,13 +91,17 @@ def details(refusal: Refusal, request_id: str) -> dict[str, object]:
 
 def _members(code: str, title: str, status: int, detail: str, request_id: str) -> dict[str, object]:
     return {
-        "type": f"urn:authservice:problem:{code}",
+        "type": _type_of(code),
         "title": title,
         "status": status,
         "detail": detail,
         "code": code,
         "requestId": request_id,
     }
+
+
+def _type_of(code: str) -> str:
+    return f"urn:authservice:problem:{code}"
 
 
 def _answer(problem: dict[str, object], status: int, code: str) -> Response:

@@ -12,17 +12,18 @@ from authservice.web.observability import METRICS_MEDIA_TYPE
 from tests.api.answers import assert_ok
 from tests.conftest import SECRET
 
+OF_EVERY_REQUEST = {400, 414, 431, 500}
 OF_BODY = {400, 413, 415, 422}
-OF_GUARD = {401, 500, 503}
+OF_GUARD = {401, 503}
 EXPECTED = {
-    ("/users", "post"): {201, 409, 500, 503} | OF_BODY,
+    ("/users", "post"): {201, 409, 503} | OF_BODY,
     ("/users/test", "get"): {200} | OF_GUARD,
     ("/users/me", "get"): {200} | OF_GUARD,
     ("/users/me", "delete"): {204, 403, 409} | OF_GUARD | OF_BODY,
     ("/users/me/password", "put"): {200, 403} | OF_GUARD | OF_BODY,
-    ("/auth", "post"): {200, 401, 500, 503} | OF_BODY,
-    ("/auth", "delete"): {204, 401, 403, 500, 503} | OF_BODY,
-    ("/auth/refresh", "post"): {200, 401, 403, 500, 503} | OF_BODY,
+    ("/auth", "post"): {200, 401, 503} | OF_BODY,
+    ("/auth", "delete"): {204, 401, 403, 503} | OF_BODY,
+    ("/auth/refresh", "post"): {200, 401, 403, 503} | OF_BODY,
     ("/auth/sessions", "get"): {200} | OF_GUARD,
     ("/auth/sessions", "delete"): {204, 422} | OF_GUARD,
     ("/auth/sessions/{session_id}", "delete"): {204, 404} | OF_GUARD,
@@ -32,11 +33,37 @@ EXPECTED = {
     ("/admin/users/{user_id}", "patch"): {200, 403, 404, 409} | OF_GUARD | OF_BODY,
     ("/admin/users/{user_id}", "delete"): {204, 403, 404, 409} | OF_GUARD,
     ("/admin/users/{user_id}/sessions", "delete"): {204, 403, 404} | OF_GUARD,
-    ("/healthz", "get"): {200, 500},
-    ("/readyz", "get"): {200, 500, 503},
-    ("/metrics", "get"): {200, 404, 500},
+    ("/healthz", "get"): {200},
+    ("/readyz", "get"): {200, 503},
+    ("/metrics", "get"): {200, 404},
 }
-OPEN = {("/users", "post"), ("/auth", "post"), ("/auth", "delete"), ("/auth/refresh", "post")}  # and health, metrics
+REQUIREMENTS = {  # of the others: none, or the bearer where 401 is an answer
+    ("/auth", "post"): [],
+    ("/auth", "delete"): [{"bearer": []}, {"refreshCookie": []}, {}],
+    ("/auth/refresh", "post"): [{"refreshCookie": []}, {}],
+}
+VERBS = {
+    "signUp": ("/users", "post"),
+    "tryToken": ("/users/test", "get"),
+    "showMe": ("/users/me", "get"),
+    "deleteAccount": ("/users/me", "delete"),
+    "changePassword": ("/users/me/password", "put"),
+    "signIn": ("/auth", "post"),
+    "signOut": ("/auth", "delete"),
+    "refresh": ("/auth/refresh", "post"),
+    "listSessions": ("/auth/sessions", "get"),
+    "endSessions": ("/auth/sessions", "delete"),
+    "endSession": ("/auth/sessions/{session_id}", "delete"),
+    "verify": ("/auth/verify", "get"),
+    "listUsers": ("/admin/users", "get"),
+    "showUser": ("/admin/users/{user_id}", "get"),
+    "changeUser": ("/admin/users/{user_id}", "patch"),
+    "deleteUser": ("/admin/users/{user_id}", "delete"),
+    "endUserSessions": ("/admin/users/{user_id}/sessions", "delete"),
+    "checkHealth": ("/healthz", "get"),
+    "checkReadiness": ("/readyz", "get"),
+    "showMetrics": ("/metrics", "get"),
+}
 
 
 @pytest.fixture
@@ -71,22 +98,73 @@ def test_every_route_is_described_and_nothing_else(app, operations):
 
 def test_every_status_is_described(operations):
     described = {operation: {int(status) for status in one["responses"]} for operation, one in operations.items()}
-    assert described == EXPECTED
+    assert described == {operation: statuses | OF_EVERY_REQUEST for operation, statuses in EXPECTED.items()}
 
 
-def test_every_refusal_is_described_as_a_problem_and_by_a_code_that_exists(operations):
+def test_operations_are_named_by_verbs(operations):
+    assert {one["operationId"]: operation for operation, one in operations.items()} == VERBS
+
+
+def test_every_refusal_is_described_as_a_problem_with_exactly_its_codes(description, operations):
     codes = {(one.status, one.code) for one in every_refusal(errors.Refusal)}
     for operation in operations.values():
         for status, answer in operation["responses"].items():
             if int(status) >= 400:
                 assert answer["content"].keys() == {"application/problem+json"}
-                named = re.findall(r"`(\w+)`", answer["description"])
-                assert named
+                schema = resolve(description, answer["content"]["application/problem+json"]["schema"])
+                named = schema["properties"]["code"]["enum"]
                 assert {(int(status), code) for code in named} <= codes
+                assert sorted(re.findall(r"`(\w+)`", answer["description"])) == named
+                assert schema["properties"]["status"]["enum"] == [int(status)]
+                assert schema["properties"]["type"]["enum"] == [f"urn:authservice:problem:{code}" for code in named]
+                assert ("errors" in schema["properties"]) is ("errors" in schema["required"]) is (int(status) == 422)
             elif int(status) == 204:
                 assert "content" not in answer
             else:
                 assert answer["content"].keys() <= {"application/json", METRICS_MEDIA_TYPE}
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "codes"),
+    [
+        (("/users", "post"), 400, ["body_malformed", "request_malformed"]),
+        (("/users", "post"), 409, ["email_taken"]),
+        (("/users", "post"), 503, ["database_unavailable", "hashing_busy"]),
+        (("/auth", "post"), 401, ["credentials_invalid"]),
+        (("/auth/refresh", "post"), 401, ["token_expired", "token_invalid", "token_missing", "token_reused"]),
+        (("/users/me", "get"), 401, ["token_expired", "token_invalid", "token_missing"]),
+        (("/users/me", "get"), 503, ["database_unavailable"]),
+        (("/healthz", "get"), 400, ["request_malformed"]),
+    ],
+)
+def test_the_codes_of_a_status_are_those_of_the_route(description, operations, operation, status, codes):
+    answer = operations[operation]["responses"][str(status)]
+    schema = resolve(description, answer["content"]["application/problem+json"]["schema"])
+    assert schema["properties"]["code"]["enum"] == codes
+
+
+def resolve(description, schema):
+    return description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+
+
+def test_every_schema_is_used(description):
+    used = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(description)))
+    assert used == description["components"]["schemas"].keys()
+
+
+def test_what_may_be_absent_is_optional_and_nothing_else(description):
+    optional = {
+        (name, field)
+        for name, schema in description["components"]["schemas"].items()
+        for field in schema["properties"].keys() - set(schema.get("required", []))
+    }
+    assert optional == {
+        ("SignIn", "cookie"),
+        ("Refresh", "refreshToken"),
+        ("Token", "refreshToken"),
+        ("UserChange", "disabled"),
+        ("UserChange", "roles"),
+    }
 
 
 def every_refusal(refusal):
@@ -96,12 +174,28 @@ def every_refusal(refusal):
         yield from every_refusal(child)
 
 
-def test_guarded_routes_name_the_bearer_scheme_and_no_other_does(description, operations):
-    assert description["components"]["securitySchemes"] == {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+def test_every_route_says_what_it_asks_for(description, operations):
+    schemes = description["components"]["securitySchemes"]
+    assert schemes.keys() == {"bearer", "refreshCookie"}
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    cookie = schemes["refreshCookie"]
+    assert (cookie["type"], cookie["in"], cookie["name"]) == ("apiKey", "cookie", "__Host-refresh")
+    assert "`refreshToken`" in cookie["description"]
+    expected = {
+        operation: REQUIREMENTS.get(operation, [{"bearer": []}] if 401 in statuses else [])
+        for operation, statuses in EXPECTED.items()
     }
-    guarded = {operation for operation, one in operations.items() if one.get("security") == [{"bearer": []}]}
-    assert guarded == {operation for operation, statuses in EXPECTED.items() if 401 in statuses} - OPEN
+    assert {operation: one["security"] for operation, one in operations.items()} == expected
+
+
+def test_a_route_that_reads_the_cookie_says_the_header_that_it_needs(operations):
+    headers = {
+        one["operationId"]: parameter["name"]
+        for one in operations.values()
+        for parameter in one.get("parameters", [])
+        if parameter["in"] == "header"
+    }
+    assert headers == dict.fromkeys(["signIn", "refresh", "signOut", "changePassword"], "X-Requested-With")
 
 
 def test_bodies_are_described_as_closed_objects_of_strings(description, operations):

@@ -10,9 +10,10 @@ def test_somebody_authorizes_and_tries_the_guarded_route(open_page, service):
 
     page.get_by_role("button", name="Authorize").click()
     dialog = page.locator(".modal-ux")
-    dialog.get_by_label("Value").fill(token)
-    dialog.get_by_role("button", name="Apply credentials").click()
-    dialog.get_by_role("button", name="Close").first.click()
+    scheme = dialog.locator(".auth-container", has_text="bearer")
+    scheme.get_by_label("Value").fill(token)
+    scheme.get_by_role("button", name="Apply credentials").click()
+    scheme.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
 
     operation = page.locator(".opblock", has_text="/users/test")
