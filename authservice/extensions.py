@@ -21,7 +21,7 @@ class Mongo(PyMongo):
         super().init_app(app, uri, *args, **kwargs)
         assert self.db is not None, "config refuses a URI without a database"
         # Whatever the URI says of other reads: a secondary that lags would let pass a session that was ended.
-        self.users = self.db.get_collection("users", read_preference=ReadPreference.PRIMARY)
+        self.users = self.db.get_collection(app.config["USERS_COLLECTION"], read_preference=ReadPreference.PRIMARY)
 
 
 mongo = Mongo()

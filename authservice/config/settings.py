@@ -91,6 +91,13 @@ def parse_secret(text: str) -> str:
     return text
 
 
+def _collection(text: str) -> str:
+    """Source: MongoDB's manual, "Naming Restrictions"."""
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", text) or len(text.encode()) > 120 or text.startswith("system."):
+        raise ValueError(f"must be the name of a collection, such as users, not {text[:40]!r}")
+    return text
+
+
 def _metrics(text: str) -> str:
     if text in ("on", "off"):
         return text
@@ -115,6 +122,7 @@ SETTINGS = (
         "INSTANCE_PATH", _directory, None, "where the embedded database and its secret are kept; unset: `instance/`"
     ),
     Setting("MONGO_TIMEOUT_MS", _integer(50, 60_000), "1500", "milliseconds that the database may take to answer"),
+    Setting("USERS_COLLECTION", _collection, "users", "the collection of the users"),
     Setting("JWT_ACCESS_TOKEN_EXPIRES", _integer(60, 86_400), "3600", "seconds that an access token lives"),
     Setting(
         "JWT_ISSUER", _text, None, "`iss` of our tokens, and then required in them; unset: none, as in the tutorial"

@@ -38,6 +38,19 @@ def test_one_start_with_five_faults_names_all_five():
     ]
 
 
+@pytest.mark.parametrize("name", ["users", "Accounts", "app.users", "user-accounts", "_users", "b\u00fccher"])
+def test_the_collection_of_users_is_one(name):
+    assert load({**GOOD, "FLASK_USERS_COLLECTION": name})["USERS_COLLECTION"] == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "$users", "us$ers", "system.users", "system.views", ".users", "users.", "a..b", "a b", "x" * 121]
+)
+def test_the_name_of_no_collection_is_refused(name):
+    (fault,) = faults_of(FLASK_USERS_COLLECTION=name)
+    assert fault == f"FLASK_USERS_COLLECTION must be the name of a collection, such as users, not {name[:40]!r}"
+
+
 @pytest.mark.parametrize(
     ("name", "lowest", "highest"),
     [
