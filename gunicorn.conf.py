@@ -23,8 +23,8 @@ from prometheus_client import multiprocess
 
 from authservice import embedded
 from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load, require_usable
-from authservice.errors import DatabaseUnavailable
-from authservice.store import users
+from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
+from authservice.store import indexes
 from authservice.web import listening, reloading
 
 
@@ -118,9 +118,11 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """The unique index, before the first request. Without a database the first sign-up builds it."""
+    """The indexes, before the first request. Without a database the first sign-up builds them."""
     try:
-        users.ensure_indexes()
+        indexes.ensure_indexes()
+    except UsersCollectionUnfit:
+        pass  # its line is in the log; who has an account signs in all the same
     except DatabaseUnavailable:
         worker.log.warning("the database does not answer yet; the service answers 503 until it does")
     gc.collect()

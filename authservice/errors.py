@@ -19,6 +19,7 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |-- SessionUnknown        404 session_unknown
     |-- MethodNotAllowed      405 method_not_allowed
     |-- EmailTaken            409 email_taken
+    |-- EmailAmbiguous        409 email_ambiguous
     |-- LastAdmin             409 last_admin
     |-- RolesFull             409 roles_full
     |-- BodyTooLarge          413 body_too_large
@@ -29,6 +30,7 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |-- HeadersTooLarge       431 headers_too_large
     |-- InternalError         500 internal_error
     |-- HashingBusy           503 hashing_busy
+    |-- UsersCollectionUnfit  503 users_collection_unfit
     `-- DatabaseUnavailable   503 database_unavailable
 """
 
@@ -177,6 +179,18 @@ class EmailTaken(Refusal):
     explanation = "An account with this e-mail exists. Sign in instead."
 
 
+class EmailAmbiguous(Refusal):
+    """Another stack stored several spellings of one address, and the one that was given is none of them."""
+
+    status = 409
+    code = "email_ambiguous"
+    title = "Several accounts have this e-mail"
+    explanation = "Spell it exactly as one of them does."
+
+    def __init__(self, user_ids: Sequence[str]) -> None:
+        super().__init__(f"{self.explanation} Their ids: {', '.join(user_ids)}.")
+
+
 class LastAdmin(Refusal):
     status = 409
     code = "last_admin"
@@ -252,6 +266,16 @@ class HashingBusy(Refusal):
     title = "Too many passwords are being checked"
     explanation = "Nothing was changed. Try again after the seconds in Retry-After."
     retry_after_seconds = 1
+
+
+class UsersCollectionUnfit(Refusal):
+    """What lies in the collection forbids that an e-mail is unique, so no account can be written."""
+
+    status = 503
+    code = "users_collection_unfit"
+    title = "The collection of users does not fit"
+    explanation = "Its e-mails cannot be kept unique."
+    retry_after_seconds = 60
 
 
 class DatabaseUnavailable(Refusal):

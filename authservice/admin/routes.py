@@ -26,7 +26,7 @@ OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
 @roles_required(ADMIN)
 @blueprint.arguments(PageQuerySchema, location="query")
 @blueprint.response(200, UserPageSchema)
-@blueprint.refusals(*OF_ADMIN, errors.ValidationFailed, security=SECURITY)
+@blueprint.refusals(*OF_ADMIN, errors.EmailAmbiguous, errors.ValidationFailed, security=SECURITY)
 def list_users(query: dict[str, Any]) -> dict[str, Any]:
     """List users, or find one by e-mail
 

@@ -7,7 +7,7 @@ from authservice import audit
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
 from authservice.security import emails
-from authservice.store import sessions, users
+from authservice.store import lookup, sessions, users
 from authservice.store.sessions import Session
 from authservice.store.users import ADMIN, User
 
@@ -15,7 +15,7 @@ PAGE_SIZE = 100
 
 
 def find_user(email: str) -> User:
-    """Raises UserUnknown. An e-mail that another stack stored in mixed case is found as it is stored."""
+    """Raises UserUnknown, EmailAmbiguous."""
     for user in find_by_email(email):
         return user
     raise UserUnknown
@@ -30,8 +30,8 @@ def all_users() -> Iterator[User]:
 
 
 def find_by_email(email: str) -> list[User]:
-    """The one user with the e-mail, or none."""
-    user = users.find_by_email(email.strip(), emails.normal_form(email))
+    """The one user with the e-mail in whatever case, or none. Raises EmailAmbiguous."""
+    user = lookup.find_by_email(email.strip(), emails.normal_form(email))
     return [user] if user else []
 
 

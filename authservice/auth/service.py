@@ -13,7 +13,7 @@ from authservice import audit, metrics
 from authservice.errors import CredentialsInvalid, SessionUnknown, TokenExpired, TokenInvalid, TokenReused
 from authservice.security import emails, passwords, tokens
 from authservice.security.tokens import Claims
-from authservice.store import sessions, users
+from authservice.store import lookup, sessions, users
 from authservice.store.sessions import Session
 from authservice.store.users import User, now
 
@@ -44,7 +44,7 @@ def sign_in(
     passwords.gate.require_place()  # in a storm most are refused: that must cost as little as can be
     typed, normal = email.strip(), emails.normal_form(email)
     for _ in range(_TRIES):
-        found = users.find_with_password(typed, normal)
+        found = lookup.find_with_password(typed, normal)
         user, stored = found if found else (None, users.NO_PASSWORD)
         may_sign_in = user is not None and not user.is_disabled
         check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)

@@ -1,34 +1,25 @@
-"""The user's document in collection ``users``, as the tutorial's app made it, with what we add.
+"""The user's document in the collection of FLASK_USERS_COLLECTION, as the tutorial's app made it, with what we add.
 
 { _id, email, password,                                       <- the tutorial's own fields
   createdAt, passwordChangedAt, roles: [], disabledAt? }
 """
 
-import logging
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
+from pymongo.errors import DuplicateKeyError, WriteError
 
 from authservice.config import ROLES_MAX
-from authservice.errors import DatabaseUnavailable
 from authservice.extensions import mongo
-from authservice.store import asks_database
+from authservice.store import asks_database, indexes
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
-ADMIN = "admin"
-_INDEX_PAUSE_SECONDS = 60.0
+ADMIN = indexes.ADMIN
 _BELOW_ALL_IDS = "0" * 24
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,45 +44,13 @@ class StoredPassword:
 NO_PASSWORD = StoredPassword(hash=None, is_foreign=False)
 
 
-class _Indexes:
-    """Remembers, for each client, that the unique index is there: no account is written without it."""
-
-    def __init__(self) -> None:
-        self._built_for: object = None
-        self._failed_for: object = None
-        self._retry_at = 0.0
-        self._lock = threading.Lock()
-
-    def ensure(self) -> None:
-        if self._built_for is mongo.cx:
-            return
-        with self._lock:
-            if self._built_for is not mongo.cx:
-                if self._failed_for is mongo.cx and time.monotonic() < self._retry_at:
-                    raise DatabaseUnavailable
-                try:
-                    _build_indexes()
-                except OperationFailure as error:
-                    # Each try reads the whole collection: strangers who sign up must not cause one after the other.
-                    self._failed_for, self._retry_at = mongo.cx, time.monotonic() + _INDEX_PAUSE_SECONDS
-                    log.error("no_unique_index", extra={"errorCode": error.code})
-                    raise
-                self._built_for = mongo.cx
-
-
-_indexes = _Indexes()
-
-
-@asks_database
-def ensure_indexes() -> None:
-    """Build what is missing; safe when several workers start at once."""
-    _indexes.ensure()
-
-
 @asks_database
 def insert(email: str, password_hash: str) -> User | None:
-    """Write a new user; None when the e-mail is taken."""
-    _indexes.ensure()
+    """Write a new user; None when the e-mail is taken. Raises UsersCollectionUnfit."""
+    indexes.require_indexes()
+    # Where another stack's documents forbid the index on any case to be unique, it will not refuse this one.
+    if not indexes.any_case_is_unique() and is_there(email):
+        return None
     moment = now()
     document = {
         "_id": ObjectId(),
@@ -111,25 +70,10 @@ def insert(email: str, password_hash: str) -> User | None:
     return read_user(document)
 
 
-@asks_database
-def find_with_password(typed: str, normal: str) -> tuple[User, StoredPassword] | None:
-    """For checking a password."""
-    document = _find_by_email(typed, normal, {**PUBLIC, "password": 1, "passwordChangedAt": 1})
-    if document is None:
-        return None
-    return read_user(document), _stored_password(document)
-
-
-@asks_database
-def find_by_email(typed: str, normal: str) -> User | None:
-    document = _find_by_email(typed, normal, PUBLIC)
-    return read_user(document) if document else None
-
-
-@asks_database
-def is_taken(typed: str, normal: str) -> bool:
-    """Whether either form of the e-mail is in use. The unique index has the last word."""
-    return _find_by_email(typed, normal, {"email": 1}) is not None
+def is_there(*emails: str) -> bool:
+    """Whether a document has one of the e-mails, in any case. Not to be asked without the indexes."""
+    condition = {"email": {"$in": emails}}
+    return collection().find_one(condition, {"_id": 1}, collation=indexes.ANY_CASE) is not None
 
 
 def find(user_id: str) -> User | None:
@@ -147,7 +91,7 @@ def _find(user_id: ObjectId) -> User | None:
 def find_password(user_id: str) -> StoredPassword:
     """NO_PASSWORD where there is no such user."""
     document = collection().find_one({"_id": ObjectId(user_id)}, {"password": 1, "passwordChangedAt": 1})
-    return _stored_password(document) if document else NO_PASSWORD
+    return stored_password(document) if document else NO_PASSWORD
 
 
 @asks_database
@@ -220,34 +164,6 @@ def collection() -> Collection[dict[str, Any]]:
     return mongo.users
 
 
-def _build_indexes() -> None:
-    try:
-        collection().create_index("email", unique=True)
-    except OperationFailure:
-        # One that another stack made under another name or with other options is as good. Two users with the same
-        # e-mail, or none, are not: then nobody signs up until the operator has chosen between them.
-        indexes = collection().index_information().values()
-        if not any(index["key"] == [("email", 1)] and index.get("unique") for index in indexes):
-            raise
-    # Of ten million users a few are admins; to know whether one is the last must not read the rest.
-    with suppress(OperationFailure):  # it is faster with it, and right without
-        collection().create_index("roles", name=f"roles_{ADMIN}", partialFilterExpression={"roles": ADMIN})
-
-
-def _find_by_email(typed: str, normal: str, projection: Mapping[str, int]) -> dict[str, Any] | None:
-    """``typed`` wins: another stack may have stored an e-mail in mixed case, or two that differ in nothing else.
-
-    MongoDB also finds lists that hold the e-mail, and documents whose id no token could name: they are nobody's.
-    """
-    documents = collection().find({"email": {"$in": [typed, normal]}}, projection)
-    found = {
-        document["email"]: document
-        for document in documents
-        if isinstance(document["email"], str) and isinstance(document["_id"], ObjectId)
-    }
-    return found.get(typed) or found.get(normal)
-
-
 def read_user(document: Mapping[str, Any]) -> User:
     """Reads what another stack wrote as well: roles or times that it lacks, or that are nonsense, count as absent."""
     roles, created_at = document.get("roles"), document.get("createdAt")
@@ -262,7 +178,7 @@ def read_user(document: Mapping[str, Any]) -> User:
     )
 
 
-def _stored_password(document: Mapping[str, Any]) -> StoredPassword:
+def stored_password(document: Mapping[str, Any]) -> StoredPassword:
     return StoredPassword(document.get("password"), "passwordChangedAt" not in document)
 
 

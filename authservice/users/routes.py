@@ -19,7 +19,9 @@ blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accou
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(SignUpSchema)
 @blueprint.response(201, UserSchema, headers={"Location": {"schema": {"type": "string"}, "example": "/users/me"}})
-@blueprint.refusals(*OF_BODY, errors.EmailTaken, errors.HashingBusy, errors.DatabaseUnavailable)
+@blueprint.refusals(
+    *OF_BODY, errors.EmailTaken, errors.HashingBusy, errors.UsersCollectionUnfit, errors.DatabaseUnavailable
+)
 def sign_up(body: dict[str, str]) -> tuple[User, dict[str, str]]:
     """Sign up: create an account
 

@@ -4,17 +4,17 @@ from authservice import audit
 from authservice.auth.service import SignedIn, new_session, pair
 from authservice.errors import EmailTaken, LastAdmin, PasswordWrong, TokenInvalid
 from authservice.security import emails, passwords
-from authservice.store import sessions, users
+from authservice.store import lookup, sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
 
 _TRIES = 3
 
 
 def sign_up(email: str, password: str) -> User:
-    """Create an account. Raises EmailTaken, HashingBusy, DatabaseUnavailable."""
+    """Create an account. Raises EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable."""
     normal = emails.normal_form(email)
     user = None
-    if not users.is_taken(email.strip(), normal):  # spares the hashing; the insert below decides
+    if not lookup.is_taken(email.strip(), normal):  # spares the hashing; the insert below decides
         user = users.insert(normal, passwords.hash_password(password))
     if user is None:
         audit.record("sign_up", "email_taken", target_id=None)

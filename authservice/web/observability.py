@@ -18,6 +18,7 @@ from marshmallow import Schema, fields
 from prometheus_client import Counter, Histogram
 
 from authservice import audit, errors, metrics, store
+from authservice.store import indexes
 from authservice.web.blueprint import Blueprint
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
 from authservice.web.timing import ARRIVED
@@ -87,13 +88,14 @@ def check_health() -> dict[str, str]:
 
 @blueprint.route("/readyz")
 @blueprint.response(200, HealthSchema)
-@blueprint.refusals(errors.DatabaseUnavailable)
+@blueprint.refusals(errors.UsersCollectionUnfit, errors.DatabaseUnavailable)
 def check_readiness() -> dict[str, str]:
     """Say whether requests can be served
 
-    They can when the database answers within its time-out.
+    They can when the database answers within its time-out, and can take new users.
     """
     store.ping()
+    indexes.ensure_indexes()
     return {"status": "ok"}
 
 

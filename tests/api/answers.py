@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from authservice.web.observability import JSONFormatter
 
 REALM = 'Bearer realm="authservice"'
-RETRY_AFTER_SECONDS = {"hashing_busy": "1", "database_unavailable": "2"}
+RETRY_AFTER_SECONDS = {"hashing_busy": "1", "database_unavailable": "2", "users_collection_unfit": "60"}
 TOKEN_CODES = {"token_invalid", "token_expired"}
 
 

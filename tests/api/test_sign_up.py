@@ -151,14 +151,14 @@ class TestManyAtOnce:
         threads = 20
         all_have_looked = threading.Barrier(threads)
         answers = []
-        look = service.users.is_taken
+        look = service.lookup.is_taken
 
         def look_together(typed: str, normal: str) -> bool:
             found = look(typed, normal)
             all_have_looked.wait(30)
             return found
 
-        monkeypatch.setattr(service.users, "is_taken", look_together)
+        monkeypatch.setattr(service.lookup, "is_taken", look_together)
         crowd = [
             threading.Thread(target=lambda n=n: answers.append(sign_up(app.test_client(), SPELLINGS[n % 6])))
             for n in range(threads)

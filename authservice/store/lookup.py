@@ -1,0 +1,75 @@
+"""Who is meant by an e-mail: one namespace, in whatever case another stack stored one.
+
+The database compares under a collation that knows more than case: it may take a ligature for its letters, or pass over
+a soft hyphen. So of those that it finds only who has the same e-mail in all but case is meant. To sign up, whatever it
+finds is taken.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from bson import ObjectId
+from pymongo.collation import Collation
+
+from authservice.errors import EmailAmbiguous
+from authservice.store import asks_database
+from authservice.store.indexes import ANY_CASE, any_case, require_indexes
+from authservice.store.users import PUBLIC, StoredPassword, User, collection, is_there, read_user, stored_password
+
+_SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored
+
+
+@asks_database
+def find_with_password(typed: str, normal: str) -> tuple[User, StoredPassword] | None:
+    """For checking a password; None too where it is not clear who is meant."""
+    documents = _find(typed, normal, {**PUBLIC, "password": 1, "passwordChangedAt": 1}, any_case())
+    if len(documents) != 1:
+        return None
+    return read_user(documents[0]), stored_password(documents[0])
+
+
+@asks_database
+def find_by_email(typed: str, normal: str) -> User | None:
+    """Raises EmailAmbiguous where several are meant, and none exactly."""
+    users = [read_user(document) for document in _find(typed, normal, PUBLIC, ANY_CASE)]
+    if len(users) > 1:
+        raise EmailAmbiguous([user.id for user in users])
+    return users[0] if users else None
+
+
+@asks_database
+def is_taken(typed: str, normal: str) -> bool:
+    """Whether nobody can sign up with the e-mail. The unique index has the last word.
+
+    Raises UsersCollectionUnfit where nobody can with any.
+    """
+    require_indexes()
+    return is_there(typed, normal)
+
+
+def _find(typed: str, normal: str, projection: Mapping[str, int], collation: Collation | None) -> list[dict[str, Any]]:
+    """The one that is spelled as typed, else all that are the same in all but case.
+
+    One read whether there is somebody or not: a second one would tell. MongoDB also finds lists that hold the e-mail,
+    and documents whose id no token could name: they are nobody's.
+    """
+    condition = {"email": {"$in": [typed, normal]}}
+    found = [*collection().find(condition, projection, collation=collation).limit(_SPELLINGS_MAX)]
+    if len(found) == _SPELLINGS_MAX:  # whoever is exactly meant may not be among them
+        found = [*collection().find({"email": typed}, projection).limit(2), *found]
+    same = {_in_small_letters(typed), normal}
+    documents = {
+        document["_id"]: document
+        for document in found
+        if isinstance(document["_id"], ObjectId)
+        and isinstance(document["email"], str)
+        and _in_small_letters(document["email"]) in same
+    }
+    exact = [document for document in documents.values() if document["email"] == typed]
+    return exact or [*documents.values()]
+
+
+def _in_small_letters(email: str) -> str:
+    # NFC once more: some capitals have no composed form where their small letters have one.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).lower())
