@@ -14,7 +14,7 @@ from typing import Any, NoReturn, ParamSpec
 
 import click
 from flask.cli import AppGroup
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 
 from authservice.admin import service as admin
 from authservice.admin.schemas import AdminSessionSchema, UserChangeSchema
@@ -50,6 +50,7 @@ def _require_role(context: click.Context, parameter: click.Parameter, value: str
 group = AppGroup("users", help="Create, show and look after accounts.")
 email_argument = click.argument("email", callback=_require_text)
 role_argument = click.argument("role", callback=_require_role)
+from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -74,15 +75,12 @@ def command(function: Callable[P, None]) -> click.Command:
 
 @command
 @email_argument
-@click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
+@from_stdin
 @as_json
 def create(email: str, password_stdin: bool, as_json: bool) -> None:
     """Create an account for EMAIL. The password is asked for, or read from stdin: never an argument."""
     password = _read_password() if password_stdin else _ask_password()
-    try:
-        SignUpSchema().load({"email": email, "password": password})
-    except ValidationError as error:
-        _refuse_input(*(f"{field}: {faults[0]['detail']}" for field, faults in error.messages_dict.items()))
+    _require_fit(SignUpSchema(), email=email, password=password)
     _show([users.sign_up(email, password)], as_json)
 
 
@@ -116,6 +114,18 @@ def enable(email: str) -> None:
     """Let EMAIL sign in again."""
     admin.enable(admin.find_user(email))
     _print(f"{email} is enabled.")
+
+
+@command
+@email_argument
+@from_stdin
+def set_password(email: str, password_stdin: bool) -> None:
+    """Give EMAIL a new password, and sign it out everywhere. It is asked for, or read from stdin: never an argument."""
+    user = admin.find_user(email)
+    password = _read_password() if password_stdin else _ask_password()
+    _require_fit(SignUpSchema(only=["password"]), password=password)
+    admin.set_password(user, password)
+    _print(f"{email} has a new password and is signed out everywhere.")
 
 
 @command
@@ -193,6 +203,13 @@ def _ask_password() -> str:
             raise
         _refuse_input("password: none was given. Type it in a terminal, or pipe it in with --password-stdin.")
     return password
+
+
+def _require_fit(schema: Schema, **values: str) -> None:
+    try:
+        schema.load(values)
+    except ValidationError as error:
+        _refuse_input(*(f"{field}: {faults[0]['detail']}" for field, faults in error.messages_dict.items()))
 
 
 def _refuse_input(*faults: str) -> NoReturn:

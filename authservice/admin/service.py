@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from authservice import audit
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
-from authservice.security import emails
+from authservice.security import emails, passwords
 from authservice.store import lookup, sessions, users
 from authservice.store.sessions import Session
 from authservice.store.users import ADMIN, User
@@ -110,6 +110,12 @@ def enable(user: User) -> None:
     """Raises UserUnknown."""
     _require(users.change(user.id, is_disabled=False))
     audit.record("enable", "ok", target_id=user.id)
+
+
+def set_password(user: User, password: str) -> None:
+    """Set a new password and end every session, on the next request. Raises HashingBusy, UserUnknown."""
+    _require(users.set_password(user.id, passwords.hash_password(password)))
+    audit.record("set_password", "ok", target_id=user.id)
 
 
 def grant(user: User, role: str) -> None:

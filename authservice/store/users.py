@@ -102,6 +102,13 @@ def page(after: str | None, limit: int) -> list[User]:
 
 
 @asks_database
+def set_password(user_id: str, new_hash: str) -> bool:
+    """Store a new hash and end every session, in one write. False when there is no such user."""
+    update = {"$set": {"password": new_hash, "passwordChangedAt": now(), "sessions": []}}
+    return collection().update_one({"_id": ObjectId(user_id)}, update).matched_count == 1
+
+
+@asks_database
 def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: bool | None = None) -> bool:
     """Set what is not None, in one write; disabling ends every session in it. False when there is no such user."""
     update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}

@@ -18,7 +18,9 @@ def test_the_exit_codes_are_the_documented_ones():
     assert (DONE, EXIT_REFUSED, EXIT_BAD_INPUT, EXIT_DATABASE) == (0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("command", [["show"], ["disable"], ["enable"], ["delete"], ["delete", "--yes"]])
+@pytest.mark.parametrize(
+    "command", [["show"], ["set-password"], ["disable"], ["enable"], ["delete"], ["delete", "--yes"]]
+)
 @pytest.mark.parametrize("email", [CHARLIE, "", "no-address", "x" * 400, '{"$ne": null}', "$where", "\u202e"])
 def test_an_unknown_user_is_refused(users, alice, command, email):
     refused = users(*command, email)
@@ -59,14 +61,14 @@ def test_bad_input_names_each_field(users, database, email, password, lines):
     assert database.users.count_documents({}) == 0
 
 
-@pytest.mark.parametrize("command", ["create", "show", "disable", "enable", "delete"])
+@pytest.mark.parametrize("command", ["create", "show", "set-password", "disable", "enable", "delete"])
 def test_an_argument_that_is_no_utf_8_is_bad_input(users, command):
     refused = users(command, "\udcff@example.com")
     assert refused.exit_code == EXIT_BAD_INPUT
     assert refused.stderr.splitlines()[-1] == "Error: Invalid value for 'EMAIL': not UTF-8"
 
 
-@pytest.mark.parametrize("command", ["create", "show", "disable", "enable", "delete"])
+@pytest.mark.parametrize("command", ["create", "show", "set-password", "disable", "enable", "delete"])
 def test_a_forgotten_e_mail_is_asked_for(users, command):
     refused = users(command)
     assert refused.exit_code == EXIT_BAD_INPUT
@@ -85,7 +87,7 @@ def test_help_lists_every_command(users):
     shown = users("--help")
     assert shown.exit_code == DONE
     listed = [line.split()[0] for line in shown.stdout.partition("Commands:\n")[2].splitlines() if line.strip()]
-    assert {"create", "show", "list", "disable", "enable", "delete"} <= {*listed}
+    assert {"create", "show", "list", "set-password", "disable", "enable", "delete"} <= {*listed}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ def test_help_lists_every_command(users):
         ["create", ALICE, "--password-stdin"],
         ["show", ALICE],
         ["list"],
+        ["set-password", ALICE, "--password-stdin"],
         ["disable", ALICE],
         ["enable", ALICE],
         ["delete", ALICE, "--yes"],

@@ -100,6 +100,7 @@ def test_the_id_that_a_client_chose_stands_beside_the_services_own(client, alice
         (["grant", ALICE, "editor"], "grant"),
         (["revoke", ALICE, "editor"], "revoke"),
         (["end-sessions", ALICE], "end_sessions"),
+        (["set-password", ALICE, "--password-stdin"], "set_password"),
         (["disable", ALICE], "disable"),
         (["enable", ALICE], "enable"),
         (["delete", ALICE, "--yes"], "delete"),
@@ -108,7 +109,7 @@ def test_the_id_that_a_client_chose_stands_beside_the_services_own(client, alice
 def test_the_command_line_writes_its_events_to_stderr(client, alice, mongo_uri, arguments, event):
     alice_id = assert_ok(client.get("/users/me", headers=bearer(alice)))["id"]
     environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
-    done = run("flask", "--app", "wsgi", "users", *arguments, **environment)
+    done = run("flask", "--app", "wsgi", "users", *arguments, stdin=PASSWORD, **environment)
     assert done.returncode == 0
     (line,) = map(json.loads, done.stderr.splitlines())
     assert (line["event"], line["outcome"], line["via"]) == (event, "ok", "cli")
