@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,20 +133,27 @@ def any_case() -> Collation | None:
 
 def _build() -> tuple[_Found, OperationFailure | None]:
     """With the error of what could not be built, where one or more could not."""
-    found, error = _look(), None  # soon known, and it tells that the database answers
-    # Of a big collection an index takes longer than a request may.
-    in_time: AbstractContextManager[Any] = nullcontext() if has_request_context() else pymongo.timeout(_START_SECONDS)
-    with in_time:
-        if not found.are_unique:
-            error = _create("email", unique=True)
-        if found.any_case is None:
-            refused = _create("email", unique=True, name=_ANY_CASE_NAME, collation=ANY_CASE)
-            if refused and refused.code in (_DUPLICATE_KEY, _CANNOT_CREATE_INDEX):
-                refused = _create("email", name=_ANY_CASE_NAME, collation=ANY_CASE)
-            error = error or refused
-        # Of ten million users a few are admins; to know whether one is the last must not read the rest.
-        if not found.has_admins:  # it is faster with it, and right without
-            _create("roles", name=_ADMIN_NAME, partialFilterExpression={"roles": ADMIN})
+    if has_request_context():
+        return _build_missing()
+    assert mongo.cx is not None
+    mongo.cx.admin.command("ping")  # soon tells that there is no database
+    # Of a big collection an index takes longer than a request may, and so does a look while another worker builds it.
+    with pymongo.timeout(_START_SECONDS):
+        return _build_missing()
+
+
+def _build_missing() -> tuple[_Found, OperationFailure | None]:
+    found, error = _look(), None
+    if not found.are_unique:
+        error = _create("email", unique=True)
+    if found.any_case is None:
+        refused = _create("email", unique=True, name=_ANY_CASE_NAME, collation=ANY_CASE)
+        if refused and refused.code in (_DUPLICATE_KEY, _CANNOT_CREATE_INDEX):
+            refused = _create("email", name=_ANY_CASE_NAME, collation=ANY_CASE)
+        error = error or refused
+    # Of ten million users a few are admins; to know whether one is the last must not read the rest.
+    if not found.has_admins:  # it is faster with it, and right without
+        _create("roles", name=_ADMIN_NAME, partialFilterExpression={"roles": ADMIN})
     return _look(), error
 
 
