@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import bcrypt
 import pytest
 from bson import ObjectId
 
@@ -100,15 +99,6 @@ def test_neither_the_password_nor_its_hash_is_in_any_answer(client, database):
         assert PASSWORD not in whole
         assert stored not in whole
         assert "$2b$" not in whole
-
-
-@pytest.mark.parametrize(("name", "value"), [("BCRYPT_HANDLE_LONG_PASSWORDS", "true"), ("BCRYPT_HASH_PREFIX", "2a")])
-def test_no_setting_of_flask_bcrypt_changes_what_is_stored(database, monkeypatch, name, value, request):
-    monkeypatch.setenv(f"FLASK_{name}", value)
-    assert_ok(sign_up(request.getfixturevalue("client"), ALICE, "as Node would hash it"), 201)
-    stored = database.users.find_one()["password"].encode()
-    assert stored.startswith(b"$2b$")
-    assert bcrypt.checkpw(b"as Node would hash it", stored)
 
 
 class TestManyAtOnce:
