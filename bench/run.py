@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -268,10 +269,17 @@ def bcrypt_limit(cost: int, seconds: float) -> float:
     return sum(float(process.communicate()[0]) for process in running)
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def instant_mongo(documents: bytes) -> Iterator[tuple[str, int]]:
     """A database that costs next to nothing; its URI and pid."""
-    port = embedded.free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.instant_mongo", str(port)], stdin=subprocess.PIPE, cwd=ROOT
     )
@@ -290,7 +298,7 @@ def serving(
     command: list[str], environment: dict[str, str], directory: Path, path: str, token: str = ""
 ) -> Iterator[tuple[str, int]]:
     """A server on a free port, from its first 200 on; its URL and pid."""
-    port = embedded.free_port()
+    port = free_port()
     log = directory / f"{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -31,8 +31,11 @@ for variable in [name for name in os.environ if name.startswith("FLASK_") or nam
     del os.environ[variable]  # whatever the developer's shell has set, tests say what they need
 
 
-# No line of any log of this run may hold one: our secret, the password of the tests, a bcrypt hash, a JWT.
-SECRETS = re.compile(rf"{re.escape(SECRET)}|{re.escape(PASSWORD)}|\$2[aby]\$\d\d\$|eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.")
+# No line of any log of this run may hold one: our secret, the password of the tests, a bcrypt hash, a JWT, a password
+# in a URI.
+SECRETS = re.compile(
+    rf"{re.escape(SECRET)}|{re.escape(PASSWORD)}|\$2[aby]\$\d\d\$|eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.|mongodb://[^/\s]+:[^/\s]+@"
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,17 +51,29 @@ def _no_log_line_holds_a_secret() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of the SecantusDB that all tests of this run share."""
+def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+    """The SecantusDB that all tests of this run share."""
     server = embedded.start(tmp_path_factory.mktemp("database"))
-    yield server.uri.removeprefix("mongodb://").partition("/")[0]
+    yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def database_client(database_server: str) -> Iterator[MongoClient[dict[str, Any]]]:
+def database_server(shared_database: embedded.Server) -> str:
+    """Its host:port."""
+    return shared_database.uri.rpartition("@")[2].partition("/")[0]
+
+
+@pytest.fixture(scope="session")
+def uri_of(shared_database: embedded.Server) -> Callable[[str], str]:
+    """The URI of one of its databases, by name, with user and password."""
+    return lambda name: shared_database.uri.replace(f"/{embedded.DATABASE}?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def database_client(shared_database: embedded.Server) -> Iterator[MongoClient[dict[str, Any]]]:
     """A client of the tests' own, to look into the database behind the service's back."""
-    with MongoClient(f"mongodb://{database_server}/?directConnection=true&retryWrites=false", tz_aware=True) as client:
+    with MongoClient(shared_database.uri, tz_aware=True) as client:
         yield client
 
 
@@ -70,8 +85,8 @@ def database(database_client: MongoClient[dict[str, Any]]) -> Iterator[Database[
 
 
 @pytest.fixture
-def mongo_uri(database_server: str, database: Database[dict[str, Any]]) -> str:
-    return f"mongodb://{database_server}/{database.name}?directConnection=true&retryWrites=false"
+def mongo_uri(uri_of: Callable[[str], str], database: Database[dict[str, Any]]) -> str:
+    return uri_of(database.name)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,10 +10,15 @@ from pathlib import Path
 
 import requests
 
-from authservice.embedded import free_port
-
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Service:

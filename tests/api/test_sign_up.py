@@ -239,8 +239,9 @@ def proxy(database_server: str) -> Iterator[Proxy]:
 
 class TestARetriedInsert:
     @pytest.fixture
-    def settings(self, settings, proxy, database):
-        uri = f"mongodb://127.0.0.1:{proxy.port}/{database.name}?directConnection=true&retryWrites=true"
+    def settings(self, settings, proxy, database_server):
+        uri = settings["MONGO_URI"].replace(database_server, f"127.0.0.1:{proxy.port}")
+        uri = uri.replace("retryWrites=false", "retryWrites=true")
         return {**settings, "MONGO_URI": uri, "MONGO_TIMEOUT_MS": 20_000}
 
     def test_a_retried_insert_is_never_a_false_conflict(self, client, database, proxy):

@@ -77,7 +77,7 @@ def app_origin() -> str:
 
 @pytest.fixture(scope="session")
 def shared_service(
-    database_server: str,
+    uri_of: Callable[[str], str],
     database_client: MongoClient[dict[str, Any]],
     app_origin: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -85,7 +85,7 @@ def shared_service(
     service = Service(
         tmp_path_factory.mktemp("browser") / "service.log",
         {
-            "FLASK_MONGO_URI": f"mongodb://{database_server}/{DATABASE}?directConnection=true&retryWrites=false",
+            "FLASK_MONGO_URI": uri_of(DATABASE),
             "FLASK_JWT_SECRET_KEY": SECRET,
             "FLASK_BCRYPT_LOG_ROUNDS": "4",
             "FLASK_BCRYPT_QUEUE": "100",

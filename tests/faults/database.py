@@ -1,5 +1,6 @@
 """A MongoDB-wire server that tests kill, freeze and bring back, by its own pid."""
 
+import secrets
 import signal
 import subprocess
 import sys
@@ -9,22 +10,28 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from authservice.embedded import keeper
 from tests.service import free_port
 
 START_SECONDS = 30
+SERVER = Path(keeper.__file__).with_name("server.py")
 
 
 class Database:
-    """The server as authservice/embedded.py starts it, always on the same port and directory."""
+    """The server as the keeper of the embedded database starts it, always on the same port and directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.port = free_port()
+        self._password = secrets.token_hex(32)
+        self._password_file = directory.with_suffix(".password")
+        self._password_file.write_text(self._password)
         self._process: subprocess.Popen[bytes] | None = None
 
     def uri(self, port: int | None = None) -> str:
         """With the driver's retries on, as in production; ``port`` is that of a proxy in front."""
-        return f"mongodb://127.0.0.1:{port or self.port}/authexample?directConnection=true"
+        address = f"{keeper.USER}:{self._password}@127.0.0.1:{port or self.port}"
+        return f"mongodb://{address}/authexample?authSource=admin&directConnection=true"
 
     def start(self) -> None:
         """Return once it answers."""
@@ -32,12 +39,11 @@ class Database:
         while True:
             if self._process is None or self._process.poll() is not None:  # the port may be held for a moment
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(self.port),
-                     "--storage-path", str(self._directory), "--sync-on-commit", "--log-level", "WARNING"],
+                    [sys.executable, "-P", SERVER, str(self.port), self._directory, keeper.USER, self._password_file],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                )  # fmt: skip
+                )
             if self._answers():
                 return
             assert time.monotonic() < give_up, "the database does not start"

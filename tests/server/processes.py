@@ -18,7 +18,7 @@ def on_directory(directory: Path) -> list[int]:
     listed = subprocess.run(["ps", "-ww", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     processes = [line.split(None, 2) for line in listed.splitlines()]
     ours = [(int(pid), args) for pid, stat, args in processes if stat[0] != "Z" and f"{directory}" in args]
-    return [pid for part in ("embedded.py", "-m secantus") for pid, args in ours if part in args]
+    return [pid for part in ("embedded/keeper.py", "embedded/server.py") for pid, args in ours if part in args]
 
 
 def is_alive(pid: int) -> bool:

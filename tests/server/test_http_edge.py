@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ GET = b"GET /healthz HTTP/1.1\r\n" + HOST
 
 @pytest.fixture(scope="module")
 def service(
-    database_server: str,
+    uri_of: Callable[[str], str],
     database_client: MongoClient[dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
@@ -33,7 +33,7 @@ def service(
     service = Service(
         tmp_path_factory.mktemp("edge") / "log",
         {
-            "FLASK_MONGO_URI": f"mongodb://{database_server}/{name}?directConnection=true&retryWrites=false",
+            "FLASK_MONGO_URI": uri_of(name),
             "FLASK_JWT_SECRET_KEY": SECRET,
             "FLASK_BCRYPT_LOG_ROUNDS": "4",
             "WEB_CONCURRENCY": "1",

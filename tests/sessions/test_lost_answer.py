@@ -61,8 +61,8 @@ def proxy(database_server):
 
 
 @pytest.fixture
-def settings(proxy, database):
-    uri = f"mongodb://127.0.0.1:{proxy.port}/{database.name}?directConnection=true&retryWrites=false"
+def settings(proxy, mongo_uri, database_server):
+    uri = mongo_uri.replace(database_server, f"127.0.0.1:{proxy.port}")
     return {"MONGO_URI": uri, "JWT_SECRET_KEY": SECRET, "BCRYPT_LOG_ROUNDS": 4}
 
 

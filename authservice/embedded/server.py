@@ -1,0 +1,77 @@
+"""The embedded database itself, a program that the keeper runs: SecantusDB, which asks everybody for the password.
+
+    python -P server.py PORT STORAGE USER PASSWORD_FILE DATABASE.COLLECTION...
+
+Its user and its collections are made before it listens: at no moment is it open to others, and no two clients create
+a collection at once, in which SecantusDB 0.7.0b3 can hang for good. It prints its port once it listens; 0 takes any.
+
+SecantusDB's own command is not used: it would read secantusd.toml in the working directory, the home and /etc.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from secantus import SecantusDBServer
+from secantus.auth import derive_credentials
+
+_ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
+
+
+def serve(port: int, storage: str, user: str, password: str, namespaces: list[str]) -> None:
+    """Return when SIGTERM or SIGINT has come."""
+    os.umask(0o077)
+    server = SecantusDBServer(
+        host="127.0.0.1",
+        port=port,
+        storage_path=storage,
+        require_auth=True,
+        enable_test_commands=False,
+        sync_on_commit=True,
+        cache_size="256M",
+    )
+    _allow_nobody_but(user, password, server.storage)
+    for namespace in namespaces:
+        database, _, collection = namespace.partition(".")
+        server.storage.create_collection(database, collection)
+    server.storage.release_thread_snapshot()  # this thread asks nothing more, and would hold old versions back
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stopping.set())
+    try:
+        server.start()
+    except OSError as error:
+        sys.exit(f"the embedded database cannot listen on port {port}: {error.strerror}")
+    print(server.port, flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on
+    stopping.wait()
+    server.stop()
+
+
+def _allow_nobody_but(user: str, password: str, storage: Any) -> None:
+    """The user with this password, in a database that may be of an earlier version.
+
+    That one had no users of ours, and let anybody who could connect create some.
+    """
+    while found := storage.list_users(limit=1000):
+        for other in found:
+            storage.drop_user(other["db"], other["user"])
+    storage.add_user(
+        "admin",
+        user,
+        {
+            "_id": f"admin.{user}",
+            "user": user,
+            "db": "admin",
+            "credentials": derive_credentials(password, username=user).to_doc(),
+            "roles": [{"role": role, "db": "admin"} for role in _ROLES],
+            "mechanisms": ["SCRAM-SHA-256"],
+        },
+    )
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]).read_text(), sys.argv[5:])
