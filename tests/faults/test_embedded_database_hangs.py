@@ -1,0 +1,205 @@
+"""The embedded database under its keeper: it starts on nothing fifty times, and one that hangs is started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from pymongo import MongoClient, WriteConcern
+from pymongo.errors import PyMongoError
+
+from authservice import embedded
+from authservice.embedded import keeper
+from tests.conftest import PASSWORD
+from tests.server.processes import on_directory, pass_guard, sign_up, wait_until
+from tests.service import Service
+
+pytestmark = pytest.mark.faults
+COLD_STARTS = 50
+READY_SECONDS = 5
+BACK_SECONDS = 15  # five of patience, and the start
+# A keeper as it is, but for what it grants the engine.
+SHORT_OF_PATIENCE = """
+import pathlib, sys
+from authservice.embedded import keeper
+keeper._ENGINE_SECONDS = 0.6
+sys.exit(keeper.keep(pathlib.Path(sys.argv[1]), sys.argv[2:]))
+"""
+
+
+def newcomer(directory: Path, log: Path) -> Service:
+    return Service(log, {"FLASK_INSTANCE_PATH": str(directory), "FLASK_BCRYPT_LOG_ROUNDS": "4", "WEB_CONCURRENCY": "2"})
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = newcomer(tmp_path / "instance", tmp_path / "log")
+    service.wait_until_ready("/readyz")
+    yield service
+    service.stop()
+
+
+def test_fifty_cold_starts_of_two_workers_are_ready_in_time_each(tmp_path):
+    taken = []
+    for number in range(COLD_STARTS):
+        directory = tmp_path / f"instance-{number}"
+        started = time.monotonic()
+        service = newcomer(directory, tmp_path / f"log-{number}")
+        try:
+            service.wait_until_ready("/readyz")
+            taken.append(time.monotonic() - started)
+            # Both workers build their indexes, and find the collection there.
+            body = {"email": "alice@example.com", "password": PASSWORD}
+            assert requests.post(f"{service.url}/users", json=body, timeout=10).status_code == 201
+            wait_until(lambda service=service: len(service.workers()) == 2)
+        finally:
+            service.stop()
+        assert on_directory(directory) == []
+    print(f"ready after {min(taken):.2f} to {max(taken):.2f} s")
+    assert max(taken) < READY_SECONDS
+
+
+def test_the_collection_is_there_before_anybody_can_connect(tmp_path):
+    server = embedded.start(tmp_path / "instance", ["people", "users"])
+    try:
+        with MongoClient(server.uri) as client:
+            assert sorted(client[embedded.DATABASE].list_collection_names()) == ["people", "users"]
+    finally:
+        server.stop()
+
+
+def test_a_frozen_database_is_started_again_on_its_port_with_all_that_it_had_acknowledged(service, tmp_path):
+    directory = tmp_path / "instance"
+    token = sign_up(service, "alice@example.com")
+    kept, database = on_directory(directory)
+    port = (directory / "port").read_text()
+    os.kill(database, signal.SIGSTOP)
+    frozen = time.monotonic()
+    wait_until(lambda: on_directory(directory)[1:] not in ([], [database]), BACK_SECONDS)
+    wait_until(lambda: pass_guard(service, token).status_code == 200, BACK_SECONDS)
+    print(f"back after {time.monotonic() - frozen:.1f} s")
+    assert time.monotonic() - frozen < BACK_SECONDS
+    assert on_directory(directory)[0] == kept
+    assert (directory / "port").read_text() == port
+    assert "the embedded database does not answer; starting it again" in service.output()
+
+
+def test_a_database_that_is_frozen_for_two_seconds_is_left_alone(service, tmp_path):
+    token = sign_up(service, "alice@example.com")
+    before = on_directory(tmp_path / "instance")
+    os.kill(before[1], signal.SIGSTOP)
+    time.sleep(2)
+    os.kill(before[1], signal.SIGCONT)
+    wait_until(lambda: pass_guard(service, token).status_code == 200)
+    time.sleep(6)
+    assert on_directory(tmp_path / "instance") == before
+
+
+def test_a_keeper_that_is_frozen_with_its_database_does_not_take_that_for_a_hang(service, tmp_path):
+    """As when the machine sleeps."""
+    token = sign_up(service, "alice@example.com")
+    before = on_directory(tmp_path / "instance")
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for pid in before:
+            os.kill(pid, number)
+        time.sleep(8)
+    assert on_directory(tmp_path / "instance") == before
+    assert pass_guard(service, token).status_code == 200
+
+
+def test_whoever_never_answers_is_overdue_and_whoever_answers_never_is(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        question = keeper._Question(silent.getsockname()[1], keeper._PING, 5)
+        asked = [question.is_overdue() for _ in range(26)]
+        assert asked == [False] * 25 + [True]
+        question.close()
+    server = embedded.start(tmp_path / "instance")
+    try:
+        port = int((tmp_path / "instance" / "port").read_text())
+        questions = [keeper._Question(port, message, 1) for message in (keeper._PING, keeper._HELLO)]
+        for _ in range(50):
+            assert [question.is_overdue() for question in questions] == [False, False]
+            time.sleep(0.05)
+        for question in questions:
+            question.close()
+    finally:
+        server.stop()
+
+
+def test_an_engine_that_is_stuck_is_started_again_and_what_is_only_slow_ends_at_last(tmp_path):
+    """The build of an index holds the engine's lock, as a spin in it does, while a ping is still answered."""
+    directory = tmp_path / "instance"
+    embedded.start(directory).stop()
+    with (tmp_path / "log").open("w") as log:
+        kept = subprocess.Popen(
+            [sys.executable, "-c", SHORT_OF_PATIENCE, str(directory), "authexample.users"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+    try:
+        kept.stdout.readline()
+        uri = embedded.find(directory)
+        assert uri is not None
+        with MongoClient(uri) as client:
+            users = client.authexample.users
+            users.insert_many([{"email": f"{number}@example.com"} for number in range(10_000)])
+
+            give_up = time.monotonic() + 120
+            tries = 0
+            while True:
+                assert time.monotonic() < give_up
+                tries += 1
+                try:
+                    users.create_index("email", unique=True)
+                    break
+                except PyMongoError:
+                    time.sleep(0.2)
+            assert users.count_documents({}) == 10_000
+        assert tries > 1
+        restarts = (tmp_path / "log").read_text().splitlines()
+        assert restarts
+        assert set(restarts) == {"the embedded database answers, but cannot read; starting it again"}
+    finally:
+        kept.stdin.close()
+        assert kept.wait(30) == 0
+        kept.stdout.close()
+
+
+def test_a_busy_database_is_left_alone(service, tmp_path):
+    """Twenty-four clients who scan and write without a pause, for three times the patience with a ping."""
+    directory = tmp_path / "instance"
+    before = on_directory(directory)
+    uri = embedded.find(directory)
+    stopping = threading.Event()
+    faults: list[Exception] = []
+
+    def work(number: int) -> None:
+        with MongoClient(uri) as client:
+            scratch = client.authexample.get_collection("scratch", write_concern=WriteConcern(1))
+            while not stopping.is_set():
+                try:
+                    scratch.insert_many([{"number": number, "text": "x" * 100} for _ in range(100)])
+                    scratch.count_documents({"text": {"$regex": "y"}})
+                except PyMongoError as error:
+                    faults.append(error)
+                    return
+
+    with MongoClient(uri) as client:
+        client.authexample.scratch.insert_one({})
+    clients = [threading.Thread(target=work, args=(number,)) for number in range(24)]
+    for client in clients:
+        client.start()
+    try:
+        time.sleep(3 * keeper._PING_SECONDS)
+    finally:
+        stopping.set()
+        for client in clients:
+            client.join()
+    assert faults == []
+    assert on_directory(directory) == before
