@@ -23,7 +23,6 @@ _ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
 
 def serve(port: int, storage: str, user: str, password: str, namespaces: list[str]) -> None:
     """Return when SIGTERM or SIGINT has come."""
-    os.umask(0o077)
     server = SecantusDBServer(
         host="127.0.0.1",
         port=port,

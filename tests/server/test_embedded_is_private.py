@@ -173,7 +173,7 @@ def test_a_database_of_the_first_version_keeps_its_data_and_loses_the_users_that
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_whatever_the_umask_all_of_the_folder_is_the_owners_alone(tmp_path, umask):
+def test_whatever_the_umask_all_of_the_folder_is_the_owners_alone(start, tmp_path, umask):
     directory = tmp_path / "parent" / "instance"
     before = os.umask(umask)
     try:
@@ -181,11 +181,12 @@ def test_whatever_the_umask_all_of_the_folder_is_the_owners_alone(tmp_path, umas
             *LIST_USERS[:-1], "create", "alice@example.com", "--password-stdin",
             stdin="correct horse battery", FLASK_INSTANCE_PATH=str(directory), FLASK_BCRYPT_LOG_ROUNDS="4",
         )  # fmt: skip
+        start(directory)
     finally:
         os.umask(before)
-    assert (created.returncode, created.stderr) == (0, "")
+    assert created.returncode == 0, created.stderr
     kept = sorted(path.name for path in directory.iterdir())
-    assert kept == ["database", "database-password", "jwt-secret", "lock"]
+    assert kept == ["database", "database-password", "jwt-secret", "lock", "port"]
     assert len([*(directory / "database").iterdir()]) > 10
     for path in (directory.parent, directory, *directory.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path

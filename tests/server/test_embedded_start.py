@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +65,23 @@ def test_the_secret_is_its_owners_alone(shared):
     _, directory = shared
     assert (directory / "jwt-secret").stat().st_mode & 0o777 == 0o600
     assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_password_of_the_database_is_in_no_line_of_the_log_and_in_no_process_list(shared):
+    service, directory = shared
+    sign_up(service, "quiet@example.com")
+    password = (directory / "database-password").read_text()
+    assert len(password) == 64
+    assert password not in service.output()
+    wait_until(lambda: len(service.workers()) == 2)
+    pids = [service.process.pid, *service.workers(), *on_directory(directory)]
+    shown = subprocess.run(
+        ["ps", "-ww", "-E" if sys.platform == "darwin" else "e", "-o", "args=", "-p", ",".join(map(str, pids))],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert str(directory) in shown
+    assert "FLASK_BCRYPT_LOG_ROUNDS=4" in shown  # the environment as well
+    assert password not in shown
 
 
 def test_a_killed_database_comes_back_on_its_port_with_all_that_it_had_acknowledged(shared):
