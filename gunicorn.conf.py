@@ -103,7 +103,7 @@ def start_embedded_database(server):
     directory = instance_path(settings)
     try:
         require_usable(settings)
-        embedded.own(directory)
+        embedded.own(directory, [settings["USERS_COLLECTION"]])
     except (ConfigurationError, embedded.EmbeddedUnavailable) as error:
         sys.exit(str(error))
     server.log.warning(

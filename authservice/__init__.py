@@ -55,6 +55,6 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 
 def _use_embedded_database(app: Flask) -> None:
     directory = Path(app.instance_path)
-    app.config["MONGO_URI"] = embedded.find_or_start(directory)
+    app.config["MONGO_URI"] = embedded.find_or_start(directory, [app.config["USERS_COLLECTION"]])
     if app.config["JWT_SECRET_KEY"] is None:
         app.config["JWT_SECRET_KEY"] = config.development_secret(directory)
