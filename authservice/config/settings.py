@@ -11,9 +11,9 @@ from jwt.exceptions import InvalidKeyError
 
 from authservice.config import mongo_uri
 
-# Ionic's and Angular's development servers, and the web views of Capacitor 3 to 7 and the older Ionic ones.
+# The development servers of Ionic, Angular and Vite, and the web views of Capacitor 3 to 7 and the older Ionic ones.
 DEVELOPMENT_ORIGINS = (
-    "http://localhost:8100,http://localhost:4200,http://localhost,https://localhost,"
+    "http://localhost:8100,http://localhost:4200,http://localhost:5173,http://localhost,https://localhost,"
     "capacitor://localhost,ionic://localhost"
 )
 BODY_MAX_BYTES = 16_384

@@ -8,6 +8,7 @@ from tests.conftest import ALICE, PASSWORD
 DEFAULT = [
     "http://localhost:8100",
     "http://localhost:4200",
+    "http://localhost:5173",
     "http://localhost",
     "https://localhost",
     "capacitor://localhost",

@@ -57,6 +57,7 @@ def test_the_default_holds_what_ionic_and_capacitor_use_in_development():
     assert load({})["CORS_ORIGINS"] == (
         "http://localhost:8100",
         "http://localhost:4200",
+        "http://localhost:5173",
         "http://localhost",
         "https://localhost",
         "capacitor://localhost",
