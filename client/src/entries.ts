@@ -1,5 +1,11 @@
 /** The list of a user's sessions, in words that the user knows. */
-import type { SessionEntry } from './session';
+export interface SessionEntry {
+  id: string;
+  lastUsedAt: string;
+  ip: string | null;
+  userAgent: string | null;
+  current: boolean;
+}
 
 const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
 

@@ -5,12 +5,11 @@ import { Problem } from './session';
 const ABOUT_FIRST_FIELD = new Set(['email_taken', 'password_wrong']);
 
 export class Form {
+  readonly element: HTMLFormElement;
   readonly #inputs: Map<string, HTMLIonInputElement>;
 
-  constructor(
-    readonly element: HTMLFormElement,
-    onSubmit: () => Promise<void>,
-  ) {
+  constructor(element: HTMLFormElement, onSubmit: () => Promise<void>) {
+    this.element = element;
     const inputs = [...element.querySelectorAll('ion-input')];
     this.#inputs = new Map(inputs.map((input) => [String(input.name), input]));
     for (const input of inputs) input.addEventListener('ionInput', () => setFault(input, ''));

@@ -1,19 +1,21 @@
 import './ionic';
 import './style.css';
-import { showEntries } from './entries';
+import { type SessionEntry, showEntries } from './entries';
 import { Form } from './forms';
-import { type Change, Problem, Session, Superseded, Unreachable } from './session';
+import { type Change, NotSignedIn, Problem, Session, Superseded, Unreachable } from './session';
 
 // The page lives one level below the API; VITE_API_BASE names a service that is elsewhere.
-const base = import.meta.env.VITE_API_BASE ?? new URL('..', location.href).href.slice(0, -1);
+const base = import.meta.env['VITE_API_BASE'] ?? new URL('..', location.href).href.slice(0, -1);
 const session = new Session(base);
 
 const find = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 const mode = find<HTMLIonSegmentElement>('mode');
 const isCreating = (): boolean => mode.value === 'create';
 
+/** Beside what the page shows by itself, which is whether somebody is signed in, and who. */
 const NEWS: Record<Change, string> = {
-  'signed-in': 'Signed in.',
+  'signed-in': '',
+  resumed: '',
   'signed-out': 'Logged out.',
   'signed-in-elsewhere': 'Signed in in another tab.',
   'signed-out-elsewhere': 'Logged out in another tab.',
@@ -23,7 +25,7 @@ const NEWS: Record<Change, string> = {
 function say(message: string, problem = ''): void {
   find('status').textContent = message;
   find('problem').textContent = problem;
-  if (message || problem) find('status').scrollIntoView({ block: 'nearest' }); // what was pressed may be far below
+  if (message || problem) find('messages').scrollIntoView({ block: 'nearest' }); // what was pressed may be far below
 }
 
 function showMode(): void {
@@ -50,7 +52,7 @@ async function attempt(action: () => Promise<string | undefined>, form?: Form): 
     const message = await action();
     if (message !== undefined) say(message);
   } catch (error) {
-    if (error instanceof Superseded) return; // the change that ended it has been said
+    if (error instanceof Superseded || error instanceof NotSignedIn) return; // the change of session has been said
     say('', form ? await form.show(error) : sentence(error));
   }
 }
@@ -65,17 +67,17 @@ function fold(): void {
 
 async function refreshEntries(): Promise<void> {
   try {
-    const entries = await session.sessions();
+    const { sessions: entries } = await session.call<{ sessions: SessionEntry[] }>('GET', '/auth/sessions');
     showEntries(find('sessions'), entries, (id) => void attempt(() => endEntry(id)));
     find('end-others').hidden = entries.every((entry) => entry.current);
   } catch (error) {
-    if (!(error instanceof Superseded)) say('', sentence(error));
+    if (!(error instanceof Superseded || error instanceof NotSignedIn)) say('', sentence(error));
   }
 }
 
 async function endEntry(id: string): Promise<string> {
   try {
-    await session.endSession(id);
+    await session.call('DELETE', `/auth/sessions/${encodeURIComponent(id)}`);
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 404) throw error; // 404: it had ended before
   }
@@ -91,9 +93,15 @@ const credentials = new Form(find('credentials'), () =>
       await session.createAccount(email, password);
       mode.value = 'sign-in';
       showMode();
-      return 'Account created. Sign in to go on.';
+      try {
+        await session.signIn(email, password);
+      } catch (error) {
+        if (error instanceof Superseded) throw error;
+        return 'Your account is created. Sign in to go on.';
+      }
+    } else {
+      await session.signIn(email, password);
     }
-    await session.signIn(email, password);
     return undefined;
   }, credentials),
 );
@@ -129,22 +137,21 @@ find('log-out').addEventListener('click', () =>
       await session.signOut();
     } catch (error) {
       if (!(error instanceof Unreachable || error instanceof Problem)) throw error;
-      return 'Logged out here. The service could not be told; it will be when you next open this page.';
+      return 'Logged out here. The service is told when you next open this page.';
     }
     return undefined;
   }),
 );
 find('end-others').addEventListener('click', () =>
   attempt(async () => {
-    await session.endOtherSessions();
+    await session.call('DELETE', '/auth/sessions?scope=others');
     await refreshEntries();
     find('who').focus();
     return 'Every other session is signed out.';
   }),
 );
 
-session.addEventListener('change', (event) => {
-  const change = (event as CustomEvent<Change>).detail;
+session.addEventListener('change', ({ detail: change }) => {
   credentials.clear('password');
   changePassword.clear('currentPassword', 'newPassword');
   deleteAccount.clear('currentPassword');
@@ -159,8 +166,8 @@ async function start(): Promise<void> {
   await attempt(async () => {
     try {
       const isBack = await session.resume();
-      show(isBack ? 'signed-in' : 'signed-out');
-      return isBack ? 'Welcome back.' : undefined;
+      if (!isBack) show('signed-out');
+      return undefined;
     } catch (error) {
       if (error instanceof Superseded) show(session.user ? 'signed-in' : 'signed-out');
       else show('waiting');

@@ -11,14 +11,10 @@ export interface User {
   roles: string[];
 }
 
-export interface SessionEntry {
-  id: string;
-  createdAt: string;
-  lastUsedAt: string;
-  expiresAt: string;
-  ip: string | null;
-  userAgent: string | null;
-  current: boolean;
+export interface Options {
+  /** Other APIs that may have the access token, such as `https://api.example.com`. */
+  origins?: readonly string[] | undefined;
+  store?: RefreshTokenStore | undefined;
 }
 
 /** Where an app without cookies keeps its refresh token: the Keychain or the Keystore, never localStorage. */
@@ -35,37 +31,53 @@ export interface Fault {
   detail: string;
 }
 
-/** An answer that is not a success: RFC 9457 problem details. Decide by `code`, show `message`. */
+/** An answer that is no success: RFC 9457 problem details. Decide by `code`, show `message`, log `detail`. */
 export class Problem extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    detail: string,
-    readonly faults: readonly Fault[] = [],
-  ) {
-    super(detail);
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly faults: readonly Fault[];
+
+  constructor(status: number, code: string, message: string, detail = message, faults: readonly Fault[] = []) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.faults = faults;
   }
 }
 
 /** No answer at all: the service is away, the network is, or the time was up. */
 export class Unreachable extends Error {
-  constructor() {
-    super('The service does not answer. Check your connection and try again.');
-  }
+  constructor(message = 'The service does not answer. Check your connection and try again.') { super(message); }
 }
 
-/** The question was dropped because the session that asked it is over. */
+/** The request was dropped because the session that made it is over. */
 export class Superseded extends Error {
-  constructor() {
-    super('You have been signed out.');
-  }
+  constructor(message = 'This was not done, because your session has ended or changed.') { super(message); }
 }
 
-/** Why the session changed: what `change` events carry as their `detail`. */
-export type Change = 'signed-in' | 'signed-out' | 'signed-in-elsewhere' | 'signed-out-elsewhere' | 'ended';
+/** Nobody is signed in, so nothing was sent. */
+export class NotSignedIn extends Error {
+  constructor(message = 'Sign in first.') { super(message); }
+}
+
+/** Why the session changed: the `detail` of a `change` event. */
+export type Change =
+  'signed-in' | 'resumed' | 'signed-out' | 'signed-in-elsewhere' | 'signed-out-elsewhere' | 'ended';
+
+export type ChangeListener = (event: CustomEvent<Change>) => void;
+
+interface ChangeTarget {
+  addEventListener(type: 'change', listener: ChangeListener, options?: AddEventListenerOptions): void;
+  removeEventListener(type: 'change', listener: ChangeListener): void;
+  dispatchEvent(event: CustomEvent<Change>): boolean;
+}
+const ChangeTarget = EventTarget as new () => ChangeTarget;
 
 interface SignedIn {
   token: string;
+  expiresIn: number;
   user: User;
   refreshToken?: string;
 }
@@ -73,36 +85,39 @@ interface SignedIn {
 type News = { kind: 'signed-in'; userId: string } | { kind: 'signed-out' };
 
 const ANSWER_MS = 10_000;
+const EARLY_SECONDS = 30; // a token is renewed before it expires on its way
 const LOCK_MS = 15_000; // more than one answer takes, so that waiting ends only when the other tab hangs
 const NAME = 'authservice.session'; // the lock, the channel, and the marker below share it
 
-/**
- * What localStorage knows, and all it knows: whether asking for a refresh is worth a request (`may-exist`), or
- * whether a log-out has yet to reach the service (`to-be-ended`).
- */
+/** All that localStorage knows: that asking for a refresh is worth a request, or that a log-out must yet be told. */
 type Marker = 'may-exist' | 'to-be-ended';
 
-export class Session extends EventTarget {
+export class Session extends ChangeTarget {
+  readonly #base: string;
+  readonly #origins: ReadonlySet<string>;
+  readonly #store: RefreshTokenStore | undefined;
   #token: string | undefined;
+  #renewAt = 0;
   #user: User | undefined;
-  /** Counts sign-ins and sign-outs: an answer to a question of an earlier era is dropped. */
-  #era = 0;
-  #inFlight = new AbortController();
+  /** A sign-in or sign-out aborts the era before it: an answer that belongs to that one is dropped. */
+  #era = new AbortController();
   #renewal: Promise<boolean> | undefined;
   #ending: Promise<void> | undefined;
-  readonly #tabs = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel(NAME);
+  #tabs: BroadcastChannel | undefined;
 
   /** `base` is where the service is, without a slash at its end; `store` switches from the cookie to the body. */
-  constructor(
-    private readonly base: string,
-    private readonly store?: RefreshTokenStore,
-  ) {
+  constructor(base: string, { origins = [], store }: Options = {}) {
     super();
-    this.#tabs?.addEventListener('message', ({ data }: MessageEvent<News>) => void this.#hear(data));
+    this.#base = base;
+    this.#origins = new Set(origins.map((origin) => new URL(origin).origin));
+    this.#store = store;
   }
 
-  get user(): User | undefined {
-    return this.#user;
+  get user(): User | undefined { return this.#user; }
+
+  override addEventListener(...all: Parameters<ChangeTarget['addEventListener']>): void {
+    this.#listen();
+    super.addEventListener(...all);
   }
 
   async createAccount(email: string, password: string): Promise<void> {
@@ -111,20 +126,14 @@ export class Session extends EventTarget {
 
   async signIn(email: string, password: string): Promise<void> {
     // A log-out comes first: its late answer would clear the cookie of the new session.
-    if (read() === 'to-be-ended') await (this.#ending ?? this.#end()).catch(() => undefined);
-    const era = this.#begin();
-    const answer = await this.#ask<SignedIn>('POST', '/auth', { email, password, cookie: this.store === undefined });
-    if (era !== this.#era) throw new Superseded();
-    await this.#keep(answer);
-    this.#tell({ kind: 'signed-in', userId: answer.user.id });
+    if (read() === 'to-be-ended') await this.#end().catch(() => undefined);
+    this.#begin();
+    await this.#keep(await this.#ask('POST', '/auth', { email, password, cookie: this.#store === undefined }));
+    if (this.#user !== undefined) this.#tell({ kind: 'signed-in', userId: this.#user.id });
     this.#announce('signed-in');
   }
 
-  /**
-   * Ends the session here and in every other tab at once, then at the service.
-   *
-   * Throws Unreachable or Problem when the service could not be told: it is told at the next `resume`.
-   */
+  /** Ends the session in every tab, then at the service. Throws if that could not be told: `resume` tells it later. */
   async signOut(): Promise<void> {
     mark('to-be-ended');
     this.#forget('signed-out');
@@ -134,145 +143,161 @@ export class Session extends EventTarget {
 
   /** Picks the session up after a reload; false where there is none. */
   async resume(): Promise<boolean> {
-    if (read() === 'to-be-ended') {
-      await this.#end();
-      return false;
-    }
-    const mayExist = this.store === undefined ? read() !== undefined : (await this.store.read()) !== null;
-    return mayExist && this.#renew();
+    if (read() === 'to-be-ended') await this.#end();
+    return (await this.accessToken()) !== undefined;
   }
 
-  /** A request that needs the session. An access token that is no longer good is renewed, once. */
-  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const era = this.#era;
-    const who = this.#user?.id;
-    const token = this.#token;
-    try {
-      return await this.#guarded<T>(era, method, path, body);
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 401) throw error;
-      // A late answer to a token that was renewed in the meantime is no reason to renew again.
-      const renewed = this.#token !== token || (await this.#renew());
-      // Somebody else may have signed in in another tab: what one user asked is never done as another.
-      const isAnother = who !== undefined && who !== this.#user?.id;
-      if (!renewed || era !== this.#era || isAnother) throw new Superseded();
-      return this.#guarded<T>(era, method, path, body);
-    }
+  /**
+   * A token to send as `Authorization: Bearer`, renewed where it must be; undefined when nobody is signed in.
+   * Ask `reaches` before you send it. When an API has `refused` it with a 401, hand it in to get another one.
+   */
+  async accessToken(refused?: string): Promise<string | undefined> {
+    this.#listen();
+    if (this.#token !== undefined && this.#token !== refused && Date.now() < this.#renewAt) return this.#token;
+    const era = this.#era.signal;
+    const mayExist = this.#user ?? (this.#store === undefined ? read() : await this.#store.read());
+    const isIn = mayExist && read() !== 'to-be-ended' && (await this.#renew('resumed'));
+    era.throwIfAborted(); // what one user asked is never done as another, nor as nobody
+    return isIn ? this.#token : undefined;
   }
 
-  async sessions(): Promise<SessionEntry[]> {
-    return (await this.call<{ sessions: SessionEntry[] }>('GET', '/auth/sessions')).sessions;
+  /** Whether the access token may be sent there: to the service, and to the `origins` of the constructor. */
+  reaches(url: string): boolean {
+    const here = typeof location === 'undefined' ? 'nowhere:/' : location.href;
+    const { origin, protocol } = new URL(url, here);
+    return /^https?:$/.test(protocol) && (this.#origins.has(origin) || origin === new URL(this.#base, here).origin);
   }
 
-  async endSession(id: string): Promise<void> {
-    await this.call('DELETE', `/auth/sessions/${encodeURIComponent(id)}`);
+  /** The global `fetch`, with the access token where somebody is signed in, for what `reaches` allows. */
+  async fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+    const request = new Request(input, init);
+    if (!this.reaches(request.url)) throw new TypeError(`${request.url} is not of the origins of this session.`);
+    const era = this.#era.signal;
+    const send = (token: string | undefined): Promise<Response> => {
+      era.throwIfAborted();
+      const copy = request.clone();
+      if (token !== undefined) copy.headers.set('Authorization', `Bearer ${token}`);
+      return fetch(copy);
+    };
+    const token = await this.accessToken();
+    let response = await send(token);
+    if (response.status === 401 && token !== undefined) response = await send(await this.accessToken(token));
+    era.throwIfAborted();
+    return response;
   }
 
-  async endOtherSessions(): Promise<void> {
-    await this.call('DELETE', '/auth/sessions?scope=others');
+  /** A request to the service that needs the session. An access token that is no longer good is renewed, once. */
+  async call<T = void>(method: string, path: string, body?: unknown): Promise<T> {
+    const era = this.#era.signal;
+    return this.#withToken((token) => this.#ask<T>(method, path, body, token, era));
   }
 
-  /** Also ends every other session of the user. */
+  /** Also ends every other session of the user, and replaces the tokens of this one. */
   async changePassword(currentPassword: string, newPassword: string): Promise<void> {
-    await this.call('PUT', '/users/me/password', { currentPassword, newPassword });
+    const era = this.#era.signal;
+    const change = (token: string): Promise<SignedIn> =>
+      this.#ask('PUT', '/users/me/password', { currentPassword, newPassword }, token, era);
+    // In turn, for a renewal meanwhile would use the refresh token that this replaces.
+    await this.#withToken((token) => this.#inTurn(async () => this.#keep(await change(token))));
   }
 
   async deleteAccount(currentPassword: string): Promise<void> {
     await this.call('DELETE', '/users/me', { currentPassword });
     mark(undefined);
     this.#forget('signed-out');
-    await this.store?.clear();
+    await this.#store?.clear();
     this.#tell({ kind: 'signed-out' });
   }
 
-  /** One renewal at a time in this tab, whoever asks. */
-  #renew(): Promise<boolean> {
-    const renewal = (this.#renewal ??= this.#renewInTurn().finally(() => {
+  /** Stops listening to other tabs and drops what is under way, without an event; `resume` picks it up again. */
+  close(): void {
+    this.#tabs?.close();
+    this.#tabs = undefined;
+    this.#forget();
+  }
+
+  async #withToken<T>(ask: (token: string) => Promise<T>, refused?: string): Promise<T> {
+    const token = await this.accessToken(refused);
+    if (token === undefined) throw new NotSignedIn();
+    return ask(token).catch((error: unknown) => {
+      if (refused !== undefined || !(error instanceof Problem) || error.status !== 401) throw error;
+      return this.#withToken(ask, token);
+    });
+  }
+
+  /** One renewal at a time in this tab, whoever asks; `news` is said where nobody was signed in. */
+  #renew(news: Change): Promise<boolean> {
+    const era = this.#era.signal;
+    const renewal = (this.#renewal ??= this.#inTurn(() => this.#refresh(era, news)).finally(() => {
       if (this.#renewal === renewal) this.#renewal = undefined;
     }));
     return renewal;
   }
 
   /**
-   * One renewal at a time in all tabs, for a refresh token is good for one use.
-   *
-   * Where the browser has no locks (a page that came over plain HTTP), or a tab that hangs holds on to it, the
-   * renewal goes ahead: the service forgives two tabs that use the same token within seconds.
+   * One at a time in all tabs, for a refresh token is good for one use. Where the browser has no locks (a page over
+   * plain HTTP), or a tab that hangs holds on to it, it goes ahead: the service forgives two uses within seconds.
    */
-  async #renewInTurn(): Promise<boolean> {
-    const era = this.#era;
-    let begun = false;
-    const refresh = (): Promise<boolean> => {
-      begun = true;
-      return this.#refresh(era);
-    };
-    if (typeof navigator === 'undefined' || navigator.locks === undefined) return refresh();
-    const [signal, done] = deadline(LOCK_MS);
-    try {
-      return await navigator.locks.request(NAME, { signal }, refresh);
-    } catch (error) {
-      if (begun) throw error;
-      return await refresh();
-    } finally {
-      done();
-    }
+  async #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    if (typeof navigator === 'undefined' || navigator.locks === undefined) return action();
+    let begun: Promise<T> | undefined;
+    const options = { signal: AbortSignal.timeout(LOCK_MS) };
+    return navigator.locks.request(NAME, options, () => (begun = action())).catch(() => begun ?? action());
   }
 
-  async #refresh(era: number): Promise<boolean> {
-    if (era !== this.#era) return false; // signed out while this waited for its turn
+  async #refresh(era: AbortSignal, news: Change): Promise<boolean> {
+    if (era.aborted) return false; // signed out while this waited for its turn
     const before = this.#user?.id;
     try {
-      const refreshToken = await this.store?.read();
-      const answer = await this.#ask<SignedIn>('POST', '/auth/refresh', refreshToken ? { refreshToken } : {});
-      if (era !== this.#era) return false;
+      const refreshToken = await this.#store?.read();
+      const body = refreshToken ? { refreshToken } : {};
+      const answer = await this.#ask<SignedIn>('POST', '/auth/refresh', body, undefined, era);
       await this.#keep(answer);
-      if (before !== undefined && before !== answer.user.id) {
+      if (before === undefined) {
+        this.#announce(news);
+      } else if (before !== answer.user.id) {
         this.#begin(); // whatever the user before is still waiting for is not for this one
         this.#announce('signed-in-elsewhere');
       }
       return true;
     } catch (error) {
-      if (era !== this.#era) return false;
+      if (era.aborted) return false;
       if (!(error instanceof Problem) || error.status !== 401) throw error;
       mark(undefined);
-      this.#forget(before === undefined ? undefined : 'ended');
-      await this.store?.clear();
+      if (before !== undefined) this.#forget('ended');
+      await this.#store?.clear();
       return false;
     }
   }
 
-  async #keep(answer: SignedIn): Promise<void> {
-    this.#token = answer.token;
-    this.#user = answer.user;
+  async #keep({ token, expiresIn, user, refreshToken }: SignedIn): Promise<void> {
+    this.#token = token;
+    this.#renewAt = Date.now() + 1000 * Math.max(expiresIn - EARLY_SECONDS, expiresIn / 2);
+    this.#user = user;
     mark('may-exist');
-    if (answer.refreshToken !== undefined) await this.store?.write(answer.refreshToken);
+    if (refreshToken !== undefined) await this.#store?.write(refreshToken);
   }
 
   #end(): Promise<void> {
-    const ending = (this.#ending = this.#endAtService().finally(() => {
-      if (this.#ending === ending) this.#ending = undefined;
-    }));
-    return ending;
+    return (this.#ending ??= this.#endAtService().finally(() => { this.#ending = undefined; }));
   }
 
   /** By the refresh token alone: the access token may have expired, and the cookie has to be cleared as well. */
   async #endAtService(): Promise<void> {
-    const refreshToken = await this.store?.read();
-    if (this.store === undefined || refreshToken) {
+    const refreshToken = await this.#store?.read();
+    if (this.#store === undefined || refreshToken) {
       await this.#ask('DELETE', '/auth', refreshToken ? { refreshToken } : undefined).catch((error: unknown) => {
         if (!(error instanceof Problem) || error.status !== 401) throw error; // 401: it had ended before
       });
     }
-    await this.store?.clear();
+    await this.#store?.clear();
     if (read() === 'to-be-ended') mark(undefined);
   }
 
-  /** A new era: whatever is under way is aborted, and its answer dropped should it still come. */
-  #begin(): number {
-    this.#inFlight.abort();
-    this.#inFlight = new AbortController();
+  #begin(): void {
+    this.#era.abort(new Superseded());
+    this.#era = new AbortController();
     this.#renewal = undefined;
-    return ++this.#era;
   }
 
   #forget(why?: Change): void {
@@ -282,102 +307,91 @@ export class Session extends EventTarget {
     if (why !== undefined) this.#announce(why);
   }
 
+  /** Lazily, for an open channel keeps a page out of the browser's cache, and a server that renders awake. */
+  #listen(): void {
+    if (this.#tabs !== undefined || typeof document === 'undefined' || typeof BroadcastChannel === 'undefined') return;
+    this.#tabs = new BroadcastChannel(NAME);
+    this.#tabs.onmessage = ({ data }: MessageEvent<News>) => void this.#hear(data);
+  }
+
   /** What another tab did. The marker is that tab's to write: this one may read it a moment too late. */
   async #hear(news: News): Promise<void> {
+    const before = this.#user?.id;
     if (news.kind === 'signed-out') {
-      this.#forget(this.#user === undefined ? undefined : 'signed-out-elsewhere');
-    } else if (news.userId !== this.#user?.id && this.store === undefined) {
+      this.#forget(before === undefined ? undefined : 'signed-out-elsewhere');
+    } else if (news.userId !== before && this.#store === undefined) {
       // The cookie is another user's now, and a tab must not show one user and act as another.
       this.#forget();
-      const isIn = await this.#renew().catch(() => false);
-      this.#announce(isIn ? 'signed-in-elsewhere' : 'signed-out-elsewhere');
+      const era = this.#era.signal;
+      const isIn = await this.#renew('signed-in-elsewhere').catch(() => false);
+      if (!isIn && before !== undefined && !era.aborted) this.#announce('signed-out-elsewhere');
     }
   }
 
-  #announce(why: Change): void {
-    this.dispatchEvent(new CustomEvent<Change>('change', { detail: why }));
-  }
+  #tell(news: News): void { this.#listen(); this.#tabs?.postMessage(news); }
+  #announce(why: Change): void { this.dispatchEvent(new CustomEvent<Change>('change', { detail: why })); }
 
-  #tell(news: News): void {
-    this.#tabs?.postMessage(news);
-  }
-
-  async #guarded<T>(era: number, method: string, path: string, body: unknown): Promise<T> {
-    const answer = await this.#ask<T>(method, path, body, this.#token);
-    if (era !== this.#era) throw new Superseded();
-    return answer;
-  }
-
-  async #ask<T = void>(method: string, path: string, body?: unknown, token?: string): Promise<T> {
+  async #ask<T>(method: string, path: string, body?: unknown, token?: string, era = this.#era.signal): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json', 'X-Requested-With': 'authservice' };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (token !== undefined) headers['Authorization'] = `Bearer ${token}`;
-    const over = this.#inFlight.signal;
-    const [signal, done] = deadline(ANSWER_MS, over);
+    const request: RequestInit = {
+      method, headers, cache: 'no-store',
+      body: body === undefined ? null : JSON.stringify(body),
+      credentials: this.#store === undefined ? 'include' : 'omit',
+      signal: AbortSignal.any([era, AbortSignal.timeout(ANSWER_MS)]),
+    };
+    const [response, text] = await fetch(this.#base + path, request)
+      .then(async (answer) => [answer, await answer.text()] as const)
+      .catch(() => { throw era.reason ?? new Unreachable(); });
+    era.throwIfAborted();
+    if (!response.ok) throw problem(response, text);
     try {
-      const response = await fetch(this.base + path, {
-        method,
-        headers,
-        body: body === undefined ? null : JSON.stringify(body),
-        credentials: this.store === undefined ? 'include' : 'omit',
-        cache: 'no-store',
-        signal,
-      });
-      const text = await response.text();
-      if (!response.ok) throw problem(response, text);
-      return (text === '' ? undefined : JSON.parse(text)) as T;
-    } catch (error) {
-      if (error instanceof Problem) throw error;
-      throw over.aborted ? new Superseded() : new Unreachable();
-    } finally {
-      done();
+      return (response.status === 204 ? undefined : JSON.parse(text)) as T;
+    } catch {
+      const detail = `${method} ${response.url} was answered ${response.status}, but not with JSON.`;
+      throw new Problem(response.status, 'answer_malformed', 'Something else answers in place of the service.', detail);
     }
   }
 }
 
-function problem(response: Response, text: string): Problem {
+type Details = Record<'code' | 'title' | 'detail', string> & { errors?: Fault[] };
+
+function problem({ status, headers }: Response, text: string): Problem {
   try {
-    const { code, title, detail, errors } = JSON.parse(text) as Record<string, string> & { errors?: Fault[] };
-    if (typeof code === 'string' && typeof detail === 'string') {
-      const seconds = Number(response.headers.get('Retry-After'));
-      const wait = `${title}. Try again in ${seconds === 1 ? 'a second' : `${seconds} seconds`}.`;
-      return new Problem(response.status, code, seconds > 0 ? wait : detail, errors);
-    }
-  } catch {
-    // not ours: a proxy in between has answered
-  }
-  return new Problem(response.status, 'unknown', `The service answered ${response.status}. Try again later.`);
+    const details = JSON.parse(text) as Details;
+    const { code, title, detail, errors } = details;
+    const message = sentence(status, details, Number(headers.get('Retry-After')));
+    if (code && title) return new Problem(status, code, message, detail, errors);
+  } catch { /* not ours: a proxy in between has answered */ }
+  return new Problem(status, 'unknown', `The service answered ${status}. Try again later.`);
 }
 
-/** A signal that fires after a time, or with another signal; and what stops its clock. AbortSignal.any is younger. */
-function deadline(milliseconds: number, other?: AbortSignal): [AbortSignal, () => void] {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  const clock = setTimeout(abort, milliseconds);
-  if (other?.aborted) abort();
-  other?.addEventListener('abort', abort);
-  return [
-    controller.signal,
-    () => {
-      clearTimeout(clock);
-      other?.removeEventListener('abort', abort);
-    },
-  ];
+const SPEAKS_TO_PEOPLE = new Set(['credentials_invalid', 'email_taken', 'last_admin', 'role_missing', 'roles_full']);
+
+/** What a person can make of it: `detail` is mostly for whoever wrote the app. */
+function sentence(status: number, { code, title, detail, errors = [] }: Details, waitSeconds: number): string {
+  if (errors.length > 0) return errors.map((fault) => `${label(fault.pointer)}${fault.detail}`).join(' ');
+  if (waitSeconds > 0) return `${title}. Try again in ${waitSeconds === 1 ? 'a second' : `${waitSeconds} seconds`}.`;
+  if (status >= 500) return `${title}. Try again later.`;
+  if (code.startsWith('token_')) return 'Your session has ended. Sign in again.';
+  if (SPEAKS_TO_PEOPLE.has(code)) return detail;
+  if ([403, 404, 409].includes(status)) return `${title}.`;
+  return `This app and the service do not understand each other (${code}). Reload the page and try again.`;
 }
 
+/** `/currentPassword` is what people know as `Current password: `. */
+function label(pointer: string): string {
+  const name = pointer.slice(1).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return name && `${name.charAt(0).toUpperCase()}${name.slice(1)}: `;
+}
+
+/** Storage may be barred: then asking for a refresh costs one request. A server that renders has no session at all. */
 function read(): Marker | undefined {
-  try {
-    return (localStorage.getItem(NAME) as Marker | null) ?? undefined;
-  } catch {
-    return 'may-exist'; // storage is barred: asking costs one request
-  }
+  if (typeof document === 'undefined') return undefined;
+  try { return (localStorage.getItem(NAME) as Marker | null) ?? undefined; } catch { return 'may-exist'; }
 }
 
 function mark(marker: Marker | undefined): void {
-  try {
-    if (marker === undefined) localStorage.removeItem(NAME);
-    else localStorage.setItem(NAME, marker);
-  } catch {
-    // storage is barred
-  }
+  try { if (marker) localStorage.setItem(NAME, marker); else localStorage.removeItem(NAME); } catch { /* barred */ }
 }

@@ -4,16 +4,17 @@ import functools
 import shutil
 import subprocess
 import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from tests.browser.needs import CLIENT, missing
 from tests.conftest import ALICE, PASSWORD
 
 # the time-outs of session.ts, twenty times as fast
-HURRY = "const real = setTimeout; window.setTimeout = (f, ms) => real(f, ms / 20)"
+HURRY = "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 20)"
 PAGE = "<!doctype html><title>app</title><link rel='icon' href='data:,'>"
 
 
@@ -47,11 +48,11 @@ def open_app(service, new_context, app_server):
     """Open the front-end; ``window.session`` is its session, whose refresh token it keeps in ``window.store``."""
     context = new_context()
 
-    def open_app(before="", by_cookie=False):
+    def open_app(before="", by_cookie=False, origins=()):
         page = context.new_page()
         page.goto(app_server)
         page.evaluate(
-            """async ([base, before, byCookie]) => {
+            """async ([base, before, byCookie, origins]) => {
                 new Function(before)();
                 const { Session } = await import('/session.js');
                 window.store = {
@@ -59,12 +60,12 @@ def open_app(service, new_context, app_server):
                     write: async (token) => localStorage.setItem('kept', token),
                     clear: async () => localStorage.removeItem('kept'),
                 };
-                window.session = new Session(base, byCookie ? undefined : window.store);
+                window.session = new Session(base, { origins, store: byCookie ? undefined : window.store });
                 window.changes = [];
                 window.session.addEventListener('change', (event) => window.changes.push(event.detail));
             }""",
             # localhost and 127.0.0.1 are different sites, and a SameSite=Strict cookie knows one alone
-            [f"http://localhost:{service.port}" if by_cookie else service.url, before, by_cookie],
+            [f"http://localhost:{service.port}" if by_cookie else service.url, before, by_cookie, list(origins)],
         )
         return page
 
@@ -90,7 +91,7 @@ def test_an_app_of_another_origin_keeps_the_refresh_token_itself(open_app):
     assert page.evaluate("store.read()") != first
 
     page.evaluate("session.signOut()")
-    assert page.evaluate("[session.user ?? null, changes]") == [None, ["signed-out"]]
+    assert page.evaluate("[session.user ?? null, changes]") == [None, ["resumed", "signed-out"]]
     assert page.evaluate("store.read()") is None
     assert page.evaluate("session.resume()") is False
 
@@ -136,6 +137,7 @@ def test_a_browser_that_lacks_an_api_is_served(open_app, api, removal):
 def test_a_tab_that_hangs_with_the_lock_delays_the_others_and_no_more(open_app):
     page = open_app(before=HURRY)
     enter(page)
+    page = open_app(before=HURRY)
     page.evaluate("void navigator.locks.request('authservice.session', () => new Promise(() => undefined))")
     page.evaluate("window.resumed = null; void session.resume().then((it) => { window.resumed = it; })")
     page.wait_for_timeout(200)
@@ -148,3 +150,146 @@ def test_an_answer_that_never_comes_is_given_up(open_app):
     page.route("**/auth", lambda _: None)
     message = page.evaluate("(all) => session.signIn(...all).catch((error) => error.message)", [ALICE, PASSWORD])
     assert message == "The service does not answer. Check your connection and try again."
+
+
+class Api(BaseHTTPRequestHandler):
+    """An API of somebody else: asks the service about each token, and takes none that is in ``refused``."""
+
+    def do_OPTIONS(self):
+        self.answer(204)
+
+    def do_PUT(self):
+        authorization = self.headers.get("Authorization")
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((authorization, body))
+        if self.path == "/elsewhere":
+            self.answer(307, Location=self.server.elsewhere)
+        elif authorization is None or authorization in self.server.refused:
+            self.answer(401)
+        else:
+            self.answer(
+                requests.get(self.server.verify, headers={"Authorization": authorization}, timeout=5).status_code
+            )
+
+    def answer(self, status, **headers):
+        self.send_response(status)
+        headers |= {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "PUT", "Content-Length": "0"}
+        for name, value in {**headers, "Access-Control-Allow-Headers": "authorization, content-type"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def make_api(service):
+    running = []
+
+    def make_api(elsewhere=""):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+        server.seen, server.refused, server.elsewhere = [], set(), elsewhere
+        server.url, server.verify = f"http://127.0.0.1:{server.server_port}", f"{service.url}/auth/verify"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return server
+
+    yield make_api
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+PUT = "(url) => session.fetch(url, {method: 'PUT', body: 'a note'}).then((answer) => answer.status)"
+
+
+def test_an_api_of_the_list_gets_the_token_and_a_new_one_when_it_refuses(open_app, make_api):
+    api = make_api()
+    page = open_app(origins=[api.url])
+    enter(page)
+    assert page.evaluate(PUT, f"{api.url}/notes") == 204
+    ((first, _),) = api.seen
+    assert first == f"Bearer {page.evaluate('session.accessToken()')}"
+
+    api.refused.add(first)
+    assert page.evaluate(PUT, f"{api.url}/notes") == 204
+    assert [body for _, body in api.seen] == [b"a note"] * 3
+    assert api.seen[1][0] == first != api.seen[2][0]
+
+    page.evaluate("session.signOut()")
+    assert page.evaluate(PUT, f"{api.url}/notes") == 401  # asked without a token, and once
+    assert [authorization for authorization, _ in api.seen[3:]] == [None]
+
+
+def test_nobody_else_gets_the_token(open_app, make_api):
+    stranger = make_api()
+    api = make_api(elsewhere=f"{stranger.url}/notes")
+    page = open_app(origins=[api.url])
+    enter(page)
+    for url in (f"{stranger.url}/notes", "/notes", "http://127.0.0.1.evil.example/", "data:text/plain,x"):
+        assert "is not of the origins" in page.evaluate(f"(url) => ({PUT})(url).catch((error) => error.message)", url)
+    assert stranger.seen == []
+    assert page.evaluate(PUT, f"{api.url}/elsewhere") == 401
+    assert api.seen[0][0].startswith("Bearer ")
+    assert {authorization for authorization, _ in stranger.seen} == {None}
+
+
+def test_a_token_that_is_about_to_expire_is_renewed(open_app):
+    page = open_app()
+    assert page.evaluate("session.accessToken()") is None
+    enter(page)
+    first = page.evaluate("session.accessToken()")
+    assert page.evaluate("session.accessToken()") == first
+    page.evaluate("const real = Date.now; Date.now = () => real() + 3_580_000")
+    second = page.evaluate("session.accessToken()")
+    assert second != first
+    page = open_app()
+    assert page.evaluate("session.accessToken()") not in (None, first, second)
+    assert page.evaluate("[session.user.email, changes]") == [ALICE, ["resumed"]]
+
+
+def test_a_resumed_session_says_so_once(open_app):
+    page = open_app(by_cookie=True)
+    assert page.evaluate("session.resume()") is False
+    assert page.evaluate("changes") == []
+    enter(page)
+    page = open_app(by_cookie=True)
+    assert page.evaluate("Promise.all([session.resume(), session.resume()])") == [True, True]
+    assert page.evaluate("session.resume()") is True
+    assert page.evaluate("changes") == ["resumed"]
+
+
+def test_who_never_signed_in_is_told_to_sign_in(open_app):
+    page = open_app()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    assert page.evaluate("session.call('GET', '/users/test').catch((error) => error.message)") == "Sign in first."
+    assert asked == []
+
+
+@pytest.mark.parametrize("by_cookie", [False, True])
+def test_a_changed_password_leaves_this_session_working(open_app, by_cookie):
+    page = open_app(by_cookie=by_cookie)
+    enter(page)
+    other = open_app(by_cookie=by_cookie)
+    assert other.evaluate("session.resume()") is True
+    calls = "Array.from({length: 5}, () => session.call('GET', '/users/me'))"
+    for tab in (page, other):
+        tab.evaluate(f"(all) => Promise.all([session.changePassword(...all), ...{calls}])", [PASSWORD, PASSWORD])
+        assert tab.evaluate("session.call('GET', '/users/test')") == {"message": "You did it!"}
+    assert page.evaluate("changes") == ["signed-in"]
+    page = open_app(by_cookie=by_cookie)
+    assert page.evaluate("session.resume()") is True
+
+
+def test_a_closed_session_hears_nothing_and_may_be_resumed(open_app):
+    first, second = open_app(by_cookie=True), open_app(by_cookie=True)
+    enter(first)
+    second.wait_for_function("session.user")
+    first.evaluate("session.close()")
+    assert first.evaluate("[session.user ?? null, changes]") == [None, ["signed-in"]]
+    assert first.evaluate("session.resume()") is True
+    first.evaluate("session.close()")
+    second.evaluate("session.signOut()")
+    first.wait_for_timeout(200)
+    assert first.evaluate("changes") == ["signed-in", "resumed"]

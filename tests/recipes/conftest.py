@@ -1,0 +1,55 @@
+"""A directory with the pinned npm packages, where session.ts and the README's recipes are compiled."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.needs import CLIENT, missing
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def npm() -> str:
+    found = shutil.which("npm")
+    if found is None:
+        missing("no npm: install Node.js 20.19 or newer")
+    return found
+
+
+@pytest.fixture(scope="session")
+def workshop(npm: str) -> Iterator[Path]:
+    """Not under pytest's own directory, which outlives the run: the packages are large."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(HERE / name, directory)
+        subprocess.run([npm, "ci"], cwd=directory, check=True, capture_output=True)
+        yield Path(directory)
+
+
+@pytest.fixture
+def compile_project(workshop: Path) -> Callable[..., str]:
+    """Compile session.ts and ``files`` under a tsconfig; what the compiler says, "" where it is content."""
+
+    def compile_project(name: str, tsconfig: str | dict[str, Any], files: dict[str, str]) -> str:
+        project = workshop / name
+        shutil.rmtree(project, ignore_errors=True)
+        (project / "src").mkdir(parents=True)
+        shutil.copy(CLIENT / "src" / "session.ts", project / "src")
+        for path, text in files.items():
+            (project / "src" / path).write_text(text)
+        text = tsconfig if isinstance(tsconfig, str) else json.dumps(tsconfig)
+        (project / "tsconfig.json").write_text(text)
+        done = subprocess.run(
+            [workshop / "node_modules" / ".bin" / "tsc", "-p", project], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) == (done.stdout == "")
+        return done.stdout
+
+    return compile_project
