@@ -5,11 +5,15 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 import flask_swagger_ui
-from flask import Blueprint, Response, redirect, send_from_directory
+from flask import Blueprint, Response, redirect, request, send_from_directory
 from werkzeug.wrappers import Response as BaseResponse
 
+from authservice.web.readme import IMAGES_URL, render
+
 STATIC = Path(__file__).parent.parent / "static"
-CLIENT = STATIC / "client"  # built by npm, not in the repository
+CLIENT = STATIC / "client"  # made of client/ by tools/build_client.py
+CHECKOUT = STATIC.parent.parent  # where there is one
+IMAGES = CHECKOUT / "docs" / "images"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 NONCE_PLACEHOLDER = "__CSP_NONCE__"  # in client/index.html
 IMMUTABLE = "public, max-age=31536000, immutable"  # for names that hold a hash of the content
@@ -39,13 +43,7 @@ def app_without_slash() -> BaseResponse:
 @blueprint.get("/app/")
 def app() -> Response:
     """The client, with a nonce for the style elements that Ionic makes: new for each answer, so never cached."""
-    try:
-        html = (CLIENT / "index.html").read_text()
-    except FileNotFoundError:
-        response = _page("client-missing.html", _OWN_PAGE)
-        response.status_code = 503
-        response.headers["Cache-Control"] = "no-store"
-        return response
+    html = (CLIENT / "index.html").read_text()
     nonce = secrets.token_urlsafe(16)
     response = Response(html.replace(NONCE_PLACEHOLDER, nonce), mimetype="text/html")
     response.headers["Content-Security-Policy"] = f"{_POLICY}; style-src 'self' 'nonce-{nonce}'; img-src 'self'"
@@ -77,12 +75,24 @@ def static(name: str) -> Response:
 
 @blueprint.get("/readme")
 def readme() -> Response:
-    """The README of the version that runs: of the checkout, or as it came with the package."""
+    """The README of the version that runs: of the checkout, or as it came with the package, without pictures."""
     try:
-        text = (STATIC.parent.parent / "README.md").read_text()
+        text = (CHECKOUT / "README.md").read_text()
     except FileNotFoundError:
         text = metadata("authservice").get_payload()  # type: ignore[attr-defined]
-    return Response(text, mimetype="text/plain")
+    html = render(text, frozenset(path.name for path in IMAGES.glob("*.png")))
+    template = (STATIC / "readme.html").read_text()
+    response = Response(template.replace("<!-- README -->", html), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _OWN_PAGE
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+@blueprint.get(f"/{IMAGES_URL}<name>")
+def readme_image(name: str) -> Response:
+    return send_from_directory(IMAGES, name)
 
 
 def _page(name: str, policy: str) -> Response:

@@ -1,4 +1,4 @@
-"""/, /app/ and /docs: strict policies, right caching, and a clear word while the client is not built."""
+"""/, /app/, /docs and /readme: strict policies, right caching, the client as it comes built, the README as HTML."""
 
 import functools
 import re
@@ -6,6 +6,7 @@ import re
 import pytest
 
 from authservice.web import pages
+from authservice.web.readme import render
 
 STRICT = {
     "default-src 'none'",
@@ -41,6 +42,7 @@ def policy(answer):
     [
         ("/", {"style-src 'self'", "img-src 'self'"}),
         ("/docs", {"style-src 'self'", "img-src 'self' data:"}),
+        ("/readme", {"style-src 'self'", "img-src 'self'"}),
     ],
 )
 def test_a_page_has_a_strict_policy(get, path, more):
@@ -75,12 +77,12 @@ def test_hashed_assets_are_kept_for_ever(get, built):
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
-def test_a_client_that_is_not_built_says_which_command_builds_it(get, tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "CLIENT", tmp_path)
-    answer = get("/app/")
-    assert (answer.status_code, answer.mimetype) == (503, "text/html")
-    assert "npm --prefix client ci &amp;&amp; npm --prefix client run build" in answer.text
-    assert answer.headers["Cache-Control"] == "no-store"
+def test_the_client_comes_built(get):
+    page = get("/app/")
+    assert page.status_code == 200
+    assets = re.findall(r'(?:src|href)="\./(assets/[^"]+)"', page.text)
+    assert {asset.rpartition(".")[2] for asset in assets} == {"css", "js"}
+    assert [asset for asset in assets if get(f"/app/{asset}").status_code != 200] == []
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,8 @@ def test_a_client_that_is_not_built_says_which_command_builds_it(get, tmp_path, 
         "/static/missing.css",
         "/docs/missing.js",
         "/docs/..%2f__init__.py",
+        "/readme/images/missing.png",
+        "/readme/images/..%2f..%2fREADME.md",
     ],
 )
 def test_what_is_no_file_of_ours_is_not_found(get, built, path):
@@ -101,10 +105,55 @@ def test_what_is_no_file_of_ours_is_not_found(get, built, path):
     assert "immutable" not in answer.headers["Cache-Control"]
 
 
-def test_the_readme_of_the_version_that_runs_is_served_as_text(get):
+def test_the_readme_of_the_version_that_runs_is_a_page(get):
     answer = get("/readme")
-    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
-    assert answer.text.startswith("# authservice")
+    assert '<h1 id="authservice">' in answer.text
+    assert '<h2 id="walk-through-it-with-curl"><a href="#walk-through-it-with-curl">' in answer.text
+    assert "&lt;img" not in answer.text
+    for image in re.findall(r'<img src="([^"]+)"', answer.text):
+        assert get(f"/{image}").mimetype == "image/png"
+    assert get("/readme", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
+def test_every_link_of_the_readme_leads_somewhere(get):
+    page = get("/readme").text
+    links = set(re.findall(r'href="([^"]+)"', page))
+    anchors = {f"#{anchor}" for anchor in re.findall(r'id="([^"]+)"', page)}
+    assert len(anchors) > 10
+    inside = {link for link in links if not link.startswith("http")}
+    assert inside - anchors == {"./", "static/favicon.svg", "static/home.css", "static/readme.css"}
+
+
+def test_a_readme_without_its_repository_is_shown_without_pictures(get, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(pages, "IMAGES", tmp_path / "docs" / "images")
+    answer = get("/readme")
+    assert answer.status_code == 200
+    assert '<h1 id="authservice">' in answer.text
+    assert "<img" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("markdown", "html"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("a <img src=x onerror=alert(1)>", "<p>a &lt;img src=x onerror=alert(1)&gt;</p>"),
+        ("[a](javascript:alert(1))", "<p>[a](javascript:alert(1))</p>"),
+        ("[a](data:text/html,x)", "<p>[a](data:text/html,x)</p>"),
+        ("[a](CONTRIBUTING.md) [b](https://example.com)", '<p>a <a href="https://example.com">b</a></p>'),
+        ("![a](docs/images/a.png)", '<p><img src="readme/images/a.png" alt="a" /></p>'),
+        ("![a](docs/images/b.png)", "<p></p>"),
+        ("![a](https://example.com/a.png)", "<p></p>"),
+        ("# A `b`: c\n# A b c", '<h1 id="a-b-c"><a href="#a-b-c">A <code>b</code>: c</a></h1>\n'),
+        ("# A\n# A", '<h1 id="a-1"><a href="#a-1">A</a></h1>'),
+        ("|a|\n|-:|\n|1|", '<td class="right">1</td>'),
+        ("```sh\na < b\n```", '<pre tabindex="0"><code>a &lt; b\n</code></pre>'),
+    ],
+)
+def test_markdown_becomes_html_that_the_policy_allows(markdown, html):
+    rendered = render(markdown, frozenset({"a.png"}))
+    assert html in rendered
+    assert "style=" not in rendered
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/users/me", "/nowhere"])

@@ -29,10 +29,14 @@ def sign_in(page: Page, email: str = ALICE, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def enter(page: Page, email: str = ALICE) -> None:
-    """Sign in with a new account."""
+def make_account(page: Page, email: str = ALICE) -> None:
     made = page.request.post(urljoin(page.url, "/users"), data={"email": email, "password": PASSWORD})
     assert made.status == 201
+
+
+def enter(page: Page, email: str = ALICE) -> None:
+    """Sign in with a new account."""
+    make_account(page, email)
     sign_in(page, email)
     expect_signed_in(page, email)
 

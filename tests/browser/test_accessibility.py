@@ -10,7 +10,7 @@ from tests.browser.app import (
     expect_problem,
     expect_signed_in,
     expect_signed_out,
-    expect_status,
+    make_account,
     sign_in,
 )
 from tests.browser.conftest import AWAY, refused
@@ -45,6 +45,13 @@ def test_the_home_page_is_accessible(open_page, check, scheme):
     check(open_page("/", color_scheme=scheme), "home")
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_readme_is_accessible(open_page, check, scheme, width):
+    page = open_page("/readme", color_scheme=scheme, viewport={"width": width, "height": 740})
+    page.get_by_text("Contents").click()
+    check(page, "readme")
+
+
 def test_the_client_is_accessible_to_somebody_who_signs_up(open_page, check, scheme, watch):
     watch.expect(refused(401), refused(409), refused(422))
     page = open_page("/app/", color_scheme=scheme)
@@ -56,9 +63,7 @@ def test_the_client_is_accessible_to_somebody_who_signs_up(open_page, check, sch
     create_account(page, ALICE, "short")
     expect_fault(page, "Password", "Use at least 8 characters.")
     check(page, "short password")
-    create_account(page)
-    expect_status(page, "Account created. Sign in to go on.")
-    check(page, "account created")
+    make_account(page)
     create_account(page)
     expect_fault(page, "Email", "An account with this e-mail exists. Sign in instead.")
     check(page, "taken e-mail")

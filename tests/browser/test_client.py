@@ -12,6 +12,7 @@ from tests.browser.app import (
     expect_signed_out,
     expect_status,
     let_access_token_expire,
+    make_account,
     sign_in,
     try_route,
 )
@@ -26,9 +27,8 @@ NEW_PASSWORD = "a different horse entirely"
 def test_the_tutorials_walk(open_page, service, watch):
     page = open_page("/app/")
     create_account(page)
-    expect_status(page, "Account created. Sign in to go on.")
-    sign_in(page)
     expect_signed_in(page)
+    expect_status(page, "")
     try_route(page)
     expect_status(page, "You did it!")
     with page.expect_response("**/users/test") as seen:
@@ -46,11 +46,11 @@ def test_the_tutorials_walk(open_page, service, watch):
 
 def test_the_keyboard_is_enough(open_page):
     page = open_page("/app/")
-    create_account(page)
-    expect_status(page, "Account created. Sign in to go on.")
-    page.get_by_label("Email").focus()
+    page.locator("ion-segment-button", has_text="Create account").click()
+    page.get_by_label("Email").fill(ALICE)
     page.keyboard.press("Tab")
     expect(page.get_by_label("Password", exact=True)).to_be_focused()
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect_signed_in(page)
     page.keyboard.press("Tab")
@@ -67,7 +67,7 @@ def test_a_reload_keeps_the_session_and_no_script_can_read_a_token(open_page):
     enter(page)
     page.reload()
     expect_signed_in(page)
-    expect_status(page, "Welcome back.")
+    expect_status(page, "")
     try_route(page)
     expect_status(page, "You did it!")
 
@@ -167,11 +167,45 @@ def test_a_refresh_that_answers_after_the_log_out_is_dropped(open_page, watch):
     expect_signed_out(page)
 
 
+def test_an_account_whose_first_sign_in_fails_is_there(open_page, watch):
+    watch.expect(AWAY)
+    page = open_page("/app/")
+    page.route("**/auth", lambda route: route.abort("connectionrefused"), times=1)
+    create_account(page)
+    expect_status(page, "Your account is created. Sign in to go on.")
+    page.get_by_role("button", name="Sign in").click()
+    expect_signed_in(page)
+
+
+@pytest.mark.parametrize("width", [320, 1100])
+def test_no_message_moves_what_is_below(open_page, watch, width):
+    watch.expect(AWAY, refused(401), refused(422))
+    page = open_page("/app/", viewport={"width": width, "height": 700})
+    button = page.get_by_role("button", name="Sign in")
+    expect(button).to_be_visible()
+    at_rest = button.bounding_box()
+    sign_in(page)
+    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    assert button.bounding_box() == at_rest
+    sign_in(page, ALICE, "")
+    expect_fault(page, "Password", "Send a password.")
+    assert button.bounding_box() == at_rest
+    page.context.set_offline(True)
+    sign_in(page)
+    expect_problem(page, "The service does not answer. Check your connection and try again.")
+    assert button.bounding_box() == at_rest
+    page.context.set_offline(False)
+    enter(page)
+    who = page.locator("#who").bounding_box()
+    try_route(page)
+    expect_status(page, "You did it!")
+    assert page.locator("#who").bounding_box() == who
+
+
 def test_a_wrong_password_is_said(open_page, watch):
     watch.expect(refused(401))
     page = open_page("/app/")
-    create_account(page)
-    expect_status(page, "Account created. Sign in to go on.")
+    make_account(page)
     sign_in(page, ALICE, "not the password")
     expect_problem(page, "No account that may sign in has this e-mail and this password.")
     expect_signed_out(page)
@@ -183,8 +217,7 @@ def test_a_wrong_password_is_said(open_page, watch):
 def test_a_taken_email_is_said_beside_it(open_page, watch):
     watch.expect(refused(409))
     page = open_page("/app/")
-    create_account(page)
-    expect_status(page, "Account created. Sign in to go on.")
+    make_account(page)
     create_account(page)
     expect_fault(page, "Email", "An account with this e-mail exists. Sign in instead.")
 
@@ -248,7 +281,7 @@ def test_a_log_out_that_the_service_missed_is_made_up_for(open_page, service, wa
     page.context.set_offline(True)
     page.get_by_role("button", name="Log out").click()
     expect_signed_out(page)
-    expect_status(page, "Logged out here. The service could not be told; it will be when you next open this page.")
+    expect_status(page, "Logged out here. The service is told when you next open this page.")
     page.context.set_offline(False)
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         page.reload() if next_act == "reload" else sign_in(page)

@@ -293,3 +293,20 @@ def test_a_closed_session_hears_nothing_and_may_be_resumed(open_app):
     second.evaluate("session.signOut()")
     first.wait_for_timeout(200)
     assert first.evaluate("changes") == ["signed-in", "resumed"]
+
+
+def test_a_renewal_waits_for_a_password_change_that_is_under_way(open_app):
+    page = open_app()
+    enter(page)
+    held = []
+    page.route("**/users/me/password", lambda route: held.append((route, route.fetch())), times=1)
+    page.evaluate("(all) => { window.change = session.changePassword(...all); }", [PASSWORD, PASSWORD])
+    while not held:
+        page.wait_for_timeout(20)
+    page.evaluate("() => { window.call = session.call('GET', '/users/test').catch((error) => error.message); }")
+    page.wait_for_timeout(300)
+    route, answer = held[0]
+    assert answer.status == 200
+    route.fulfill(response=answer)
+    assert page.evaluate("window.call") == {"message": "You did it!"}
+    assert page.evaluate("change.then(() => changes)") == ["signed-in"]
