@@ -1,6 +1,5 @@
 """A refused sign-in does not tell whether there is an account: neither in its answer nor in the work that it takes."""
 
-import statistics
 import threading
 import time
 from datetime import UTC, datetime
@@ -118,8 +117,8 @@ def test_every_refusal_takes_the_same_time(app, ask):
             with app.app_context(), pytest.raises(CredentialsInvalid):
                 service.sign_in(ask.emails[name], REFUSALS[name][1], "", "")
             times[name].append(time.perf_counter() - start)
-    medians = [statistics.median(one) for one in times.values()]
-    assert max(medians) < 2 * min(medians), times  # without a decoy it is ten times
+    fastest = [min(one) for one in times.values()]  # other work on the machine only adds to it
+    assert max(fastest) < 2 * min(fastest), times  # without a decoy it is ten times
 
 
 def test_no_refusal_leaves_before_the_grid(ask):
