@@ -241,8 +241,9 @@ export class Session extends ChangeTarget {
   async #inTurn<T>(action: () => Promise<T>): Promise<T> {
     if (typeof navigator === 'undefined' || navigator.locks === undefined) return action();
     let begun: Promise<T> | undefined;
-    const options = { signal: AbortSignal.timeout(LOCK_MS) };
-    return navigator.locks.request(NAME, options, () => (begun = action())).catch(() => begun ?? action());
+    const [signal, done] = deadline(LOCK_MS);
+    const request = navigator.locks.request(NAME, { signal }, () => (begun = action()));
+    return request.catch(() => begun ?? action()).finally(done);
   }
 
   async #refresh(era: AbortSignal, news: Change): Promise<boolean> {
@@ -335,15 +336,16 @@ export class Session extends ChangeTarget {
     const headers: Record<string, string> = { Accept: 'application/json', 'X-Requested-With': 'authservice' };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (token !== undefined) headers['Authorization'] = `Bearer ${token}`;
+    const [signal, done] = deadline(ANSWER_MS, era);
     const request: RequestInit = {
-      method, headers, cache: 'no-store',
+      method, headers, signal, cache: 'no-store',
       body: body === undefined ? null : JSON.stringify(body),
       credentials: this.#store === undefined ? 'include' : 'omit',
-      signal: AbortSignal.any([era, AbortSignal.timeout(ANSWER_MS)]),
     };
     const [response, text] = await fetch(this.#base + path, request)
       .then(async (answer) => [answer, await answer.text()] as const)
-      .catch(() => { throw era.reason ?? new Unreachable(); });
+      .catch(() => { throw era.reason ?? new Unreachable(); })
+      .finally(done);
     era.throwIfAborted();
     if (!response.ok) throw problem(response, text);
     try {
@@ -353,6 +355,16 @@ export class Session extends ChangeTarget {
       throw new Problem(response.status, 'answer_malformed', 'Something else answers in place of the service.', detail);
     }
   }
+}
+
+/** A signal that fires after a time or with `other`, and what stops its clock. AbortSignal.any needs Safari 17.4. */
+function deadline(milliseconds: number, other?: AbortSignal): [AbortSignal, () => void] {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  const clock = setTimeout(abort, milliseconds);
+  other?.addEventListener('abort', abort, { once: true });
+  if (other?.aborted) abort();
+  return [controller.signal, () => { clearTimeout(clock); other?.removeEventListener('abort', abort); }];
 }
 
 type Details = Record<'code' | 'title' | 'detail', string> & { errors?: Fault[] };
