@@ -120,7 +120,7 @@ def post_fork(server, worker):
 def post_worker_init(worker):
     """The indexes, before the first request. Without a database the first sign-up builds them."""
     try:
-        indexes.ensure_indexes()
+        indexes.ensure_indexes(indexes.START_SECONDS)
     except UsersCollectionUnfit:
         pass  # its line is in the log; who has an account signs in all the same
     except DatabaseUnavailable:

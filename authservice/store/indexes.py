@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymongo
-from flask import has_request_context
 from pymongo.collation import Collation
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
 from authservice.extensions import mongo
-from authservice.store import asks_database
+from authservice.store import ping
 
 ADMIN = "admin"
 ANY_CASE = Collation("en", strength=2)
@@ -32,7 +31,8 @@ _SAME_AS_ANY_CASE = {  # the server spells out what we leave to its defaults
     "backwards": False,
 }
 _PAUSE_SECONDS = 60.0
-_START_SECONDS = 20.0  # less than gunicorn grants a worker before its first sign of life
+_BUILD_SECONDS = 600.0
+START_SECONDS = 20.0  # less than gunicorn grants a worker before its first sign of life
 _DUPLICATE_KEY = 11_000
 _CANNOT_CREATE_INDEX = 67  # among others, one across shards that is unique under a collation
 
@@ -53,51 +53,64 @@ class _Found:
 
 
 class _Indexes:
-    """What is known of them behind one client. Building reads the whole collection, so it is not repeated soon."""
+    """What is known of them behind one client.
+
+    They are built in a thread of their own, for of a big collection that takes longer than a request may, and a
+    request that waited for it in the database would look like a database that does not answer.
+    """
 
     def __init__(self, client: object) -> None:
         self.client = client
         self.found = _Found(are_unique=False, any_case=None, has_admins=False)
         self._fault: UsersCollectionUnfit | None = None
-        self._build_at = 0.0
+        self._build_at = 0.0  # each build reads the whole collection, so it is not repeated soon
+        self._builder: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def require(self) -> _Found:
-        """Build what is missing. Raises UsersCollectionUnfit, DatabaseUnavailable, PyMongoError."""
+    def require(self, wait_seconds: float) -> None:
+        """Build what is missing, and wait so long. Raises UsersCollectionUnfit, DatabaseUnavailable."""
         if self.found.are_enough:
-            return self.found
-        with self._lock:
-            if not self.found.are_enough:
-                if time.monotonic() < self._build_at:
-                    raise UsersCollectionUnfit(self._fault.detail) if self._fault else DatabaseUnavailable
-                self._build()
-        return self.found
+            return
+        builder, _ = self._build_in_background()
+        if builder:
+            builder.join(wait_seconds)
+        if not self.found.are_enough:
+            raise UsersCollectionUnfit(self._fault.detail) if self._fault else DatabaseUnavailable
 
-    def have_any_case(self) -> bool:
-        """Build what is missing, unless somebody just does or did: a lookup can do without."""
-        if self.found.any_case is None and self._lock.acquire(blocking=False):
-            try:
-                if time.monotonic() >= self._build_at:
-                    self._build()
-            except UsersCollectionUnfit:
-                pass
-            finally:
-                self._lock.release()
-        return self.found.any_case is not None
+    def try_any_case(self, wait_seconds: float) -> None:
+        """Build what is missing. Only who starts that waits: a lookup can do without."""
+        if self.found.any_case is None:
+            builder, is_new = self._build_in_background()
+            if builder and is_new:
+                builder.join(wait_seconds)
+
+    def _build_in_background(self) -> tuple[threading.Thread | None, bool]:
+        """The thread that builds, if one does, and whether it is a new one."""
+        with self._lock:
+            if self._builder is not None and self._builder.is_alive():
+                return self._builder, False
+            if time.monotonic() < self._build_at:
+                return None, False
+            self._builder = threading.Thread(target=self._build, daemon=True)
+            self._builder.start()
+            return self._builder, True
 
     def _build(self) -> None:
-        self._fault = None
         try:
-            self.found, error = _build()
-        except OperationFailure:  # such as one that takes longer than it may
+            ping()  # soon tells that there is no database
+            with pymongo.timeout(_BUILD_SECONDS):
+                self.found, error = _build_missing()
+                self._fault = None if self.found.are_enough else _fault(error)
+        except DatabaseUnavailable:
+            return
+        except PyMongoError as failure:
             self._build_at = time.monotonic() + _PAUSE_SECONDS
-            raise
-        if not self.found.are_enough:
-            self._fault = _fault(error)
+            log.error("indexes_not_built", extra={"error": type(failure).__name__})
+            return
+        if self._fault:
             self._build_at = time.monotonic() + _PAUSE_SECONDS
             log.error("users_collection_unfit", extra={"reason": self._fault.detail, "errorCode": error and error.code})
-            raise self._fault
-        if not self.found.any_case:
+        elif not self.found.any_case:
             log.warning("index_not_unique", extra={"index": _ANY_CASE_NAME})
 
 
@@ -111,15 +124,17 @@ def _indexes() -> _Indexes:
     return _known
 
 
-@asks_database
-def ensure_indexes() -> None:
-    """Build what is missing; safe when several workers start at once. Raises UsersCollectionUnfit."""
-    _indexes().require()
+def ensure_indexes(wait_seconds: float | None = None) -> None:
+    """Build what is missing, and wait so long; without ``wait_seconds`` as long as the database may take to answer.
+
+    Safe when several workers start at once. Not to be called inside of an operation, which would hold its connection.
+    Raises UsersCollectionUnfit, DatabaseUnavailable, which says as well that building goes on.
+    """
+    _indexes().require(_patience_seconds() if wait_seconds is None else wait_seconds)
 
 
-def require_indexes() -> None:
-    """The same, inside of an operation. Raises UsersCollectionUnfit, DatabaseUnavailable, PyMongoError."""
-    _indexes().require()
+def are_there() -> bool:
+    return _indexes().found.are_enough
 
 
 def any_case_is_unique() -> bool:
@@ -127,19 +142,15 @@ def any_case_is_unique() -> bool:
 
 
 def any_case() -> Collation | None:
-    """The collation for a lookup by e-mail; None where its index cannot be had: the lookup would read all users."""
-    return ANY_CASE if _indexes().have_any_case() else None
+    """The collation for a lookup by e-mail; None where its index is not there: the lookup would read all users."""
+    known = _indexes()
+    known.try_any_case(_patience_seconds())
+    return ANY_CASE if known.found.any_case is not None else None
 
 
-def _build() -> tuple[_Found, OperationFailure | None]:
-    """With the error of what could not be built, where one or more could not."""
-    if has_request_context():
-        return _build_missing()
+def _patience_seconds() -> float:
     assert mongo.cx is not None
-    mongo.cx.admin.command("ping")  # soon tells that there is no database
-    # Of a big collection an index takes longer than a request may, and so does a look while another worker builds it.
-    with pymongo.timeout(_START_SECONDS):
-        return _build_missing()
+    return mongo.cx.options.timeout or _BUILD_SECONDS
 
 
 def _build_missing() -> tuple[_Found, OperationFailure | None]:

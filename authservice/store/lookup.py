@@ -14,16 +14,20 @@ from pymongo.collation import Collation
 
 from authservice.errors import EmailAmbiguous
 from authservice.store import asks_database
-from authservice.store.indexes import ANY_CASE, any_case, require_indexes
+from authservice.store.indexes import ANY_CASE, any_case
 from authservice.store.users import PUBLIC, StoredPassword, User, collection, is_there, read_user, stored_password
 
 _SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored
 
 
-@asks_database
 def find_with_password(typed: str, normal: str) -> tuple[User, StoredPassword] | None:
     """For checking a password; None too where it is not clear who is meant."""
-    documents = _find(typed, normal, {**PUBLIC, "password": 1, "passwordChangedAt": 1}, any_case())
+    return read_with_password(typed, normal, any_case())
+
+
+@asks_database
+def read_with_password(typed: str, normal: str, collation: Collation | None) -> tuple[User, StoredPassword] | None:
+    documents = _find(typed, normal, {**PUBLIC, "password": 1, "passwordChangedAt": 1}, collation)
     if len(documents) != 1:
         return None
     return read_user(documents[0]), stored_password(documents[0])
@@ -40,11 +44,7 @@ def find_by_email(typed: str, normal: str) -> User | None:
 
 @asks_database
 def is_taken(typed: str, normal: str) -> bool:
-    """Whether nobody can sign up with the e-mail. The unique index has the last word.
-
-    Raises UsersCollectionUnfit where nobody can with any.
-    """
-    require_indexes()
+    """Whether nobody can sign up with the e-mail. The unique index has the last word."""
     return is_there(typed, normal)
 
 

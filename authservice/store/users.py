@@ -14,6 +14,7 @@ from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, WriteError
 
 from authservice.config import ROLES_MAX
+from authservice.errors import DatabaseUnavailable
 from authservice.extensions import mongo
 from authservice.store import asks_database, indexes
 
@@ -46,8 +47,9 @@ NO_PASSWORD = StoredPassword(hash=None, is_foreign=False)
 
 @asks_database
 def insert(email: str, password_hash: str) -> User | None:
-    """Write a new user; None when the e-mail is taken. Raises UsersCollectionUnfit."""
-    indexes.require_indexes()
+    """Write a new user; None when the e-mail is taken. Raises DatabaseUnavailable before indexes.ensure_indexes()."""
+    if not indexes.are_there():
+        raise DatabaseUnavailable
     # Where another stack's documents forbid the index on any case to be unique, it will not refuse this one.
     if not indexes.any_case_is_unique() and is_there(email):
         return None

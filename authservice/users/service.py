@@ -4,7 +4,7 @@ from authservice import audit
 from authservice.auth.service import SignedIn, new_session, pair
 from authservice.errors import EmailTaken, LastAdmin, PasswordWrong, TokenInvalid
 from authservice.security import emails, passwords
-from authservice.store import lookup, sessions, users
+from authservice.store import indexes, lookup, sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
 
 _TRIES = 3
@@ -12,6 +12,7 @@ _TRIES = 3
 
 def sign_up(email: str, password: str) -> User:
     """Create an account. Raises EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable."""
+    indexes.ensure_indexes()
     normal = emails.normal_form(email)
     user = None
     if not lookup.is_taken(email.strip(), normal):  # spares the hashing; the insert below decides
