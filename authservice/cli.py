@@ -135,7 +135,7 @@ def delete(email: str, yes: bool) -> None:
     """Delete the account of EMAIL and everything in it. Asks first."""
     user = admin.find_user(email)
     if not yes:
-        click.confirm(f"Delete {_printable(user.email)} for ever?", abort=True)
+        click.confirm(f"Delete {_printable(user.email)} permanently?", abort=True)
     admin.delete(user)
     _print(f"{email} is deleted.")
 

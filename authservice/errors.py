@@ -237,7 +237,7 @@ class ValidationFailed(Refusal):
     status = 422
     code = "validation_failed"
     title = "The body does not fit"
-    explanation = "Mend each of the listed errors."
+    explanation = "Fix each of the listed errors."
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ def main() -> int:
     npm = shutil.which("npm")
     if npm is None:
         print(
-            "npm is missing, so the client at /app/ is not built; everything else works without it.\n"
+            "npm is missing: the client that is committed stays as it is.\n"
             "Install Node.js 20.19 or newer (https://nodejs.org), then run this again.",
             file=sys.stderr,
         )

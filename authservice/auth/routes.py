@@ -1,4 +1,4 @@
-"""/auth: sign in, refresh, sign out, one's sessions, and the guard for services that are not ours."""
+"""/auth: sign in, refresh, sign out, your sessions, and the guard for services that are not ours."""
 
 from typing import Any
 from urllib.parse import quote

@@ -10,7 +10,14 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import PyJWTError
 
 from authservice import audit, metrics
-from authservice.errors import CredentialsInvalid, SessionUnknown, TokenExpired, TokenInvalid, TokenReused
+from authservice.errors import (
+    CredentialsInvalid,
+    DatabaseUnavailable,
+    SessionUnknown,
+    TokenExpired,
+    TokenInvalid,
+    TokenReused,
+)
 from authservice.security import emails, passwords, tokens
 from authservice.security.tokens import Claims
 from authservice.store import lookup, sessions, users
@@ -37,7 +44,7 @@ def sign_in(
 ) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
-    The session of ``replaced_refresh_token``, whoever's it is, is ended in its favour.
+    The new session replaces that of ``replaced_refresh_token``, whoever's it is.
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
@@ -56,7 +63,7 @@ def sign_in(
         if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
             metrics.sign_ins.labels("ok").inc()
             audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
-            _end_replaced(replaced_refresh_token)
+            end_replaced(replaced_refresh_token, user)
             return pair(user, session)
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
     metrics.sign_ins.labels("refused").inc()
@@ -83,7 +90,7 @@ def refresh(refresh_token: str) -> SignedIn:
             _record_refresh("ok", user, session)
             return pair(user, successor)
         user, session = _find(claims)  # another was faster, and what is stored now decides
-    # Of a clock that was set back, the rotation lies ahead: that is no grace for the hours between.
+    # If the clock was set back, the rotation lies ahead: that is no grace for the hours between.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
         _record_refresh("again", user, session)
         return pair(user, session)
@@ -114,11 +121,17 @@ def sign_out(token: str) -> None:
     audit.record("sign_out", outcome, actor_id=claims.user_id, target_id=claims.user_id, sessionId=claims.session_id)
 
 
-def _end_replaced(refresh_token: str | None) -> None:
-    """The browser loses this token now: its session would go on without anybody who could end it."""
-    if refresh_token is not None:
-        with suppress(PyJWTError, JWTExtendedException):  # a cookie that is good for nothing ends nothing
-            sign_out(refresh_token)
+def end_replaced(refresh_token: str | None, by: User) -> None:
+    """End the session of a token that its browser loses now, whoever's it is: nobody else could end it.
+
+    A token that is good for nothing ends nothing. The new session is there already, so no failure is told.
+    """
+    if refresh_token is None:
+        return
+    with suppress(PyJWTError, JWTExtendedException, DatabaseUnavailable):
+        old = tokens.verify(refresh_token)
+        if sessions.end(old.user_id, old.session_id):
+            audit.record("sign_out", "replaced", actor_id=by.id, target_id=old.user_id, sessionId=old.session_id)
 
 
 def list_sessions(user: User) -> list[Session]:

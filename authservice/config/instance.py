@@ -72,6 +72,6 @@ def _read_secret(directory: Path) -> str:
 
 def _unusable(directory: Path, reason: str) -> str:
     return (
-        f"the instance folder {directory} is of no use ({reason}): name another one in FLASK_INSTANCE_PATH, "
+        f"the instance folder {directory} cannot be used ({reason}): name another one in FLASK_INSTANCE_PATH, "
         "or a MongoDB in FLASK_MONGO_URI"
     )

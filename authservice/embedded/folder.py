@@ -22,8 +22,18 @@ def secure(directory: Path) -> None:
     nothing to lose and is closed. Inside a closed folder nobody could reach what the first version left open, so that
     is closed as well; it always closed the secrets, so an open one is refused.
 
-    Raises EmbeddedUnavailable, OSError.
+    Raises EmbeddedUnavailable.
     """
+    try:
+        _secure(directory)
+    except OSError as error:
+        raise EmbeddedUnavailable(
+            f"the instance folder {directory} cannot be used ({error.strerror}): name another one in "
+            "FLASK_INSTANCE_PATH, or a MongoDB in FLASK_MONGO_URI"
+        ) from None
+
+
+def _secure(directory: Path) -> None:
     for folder in (*reversed(directory.parents), directory):
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)  # mkdir(parents=True) would leave the parents to the umask
@@ -36,6 +46,11 @@ def secure(directory: Path) -> None:
                 f"Check what is in it, then run: chmod 700 {shlex.quote(str(directory))}"
             )
         directory.chmod(0o700)
+        if directory.stat().st_mode & _OF_OTHERS:  # a file system without modes, such as FAT
+            raise EmbeddedUnavailable(
+                f"{directory} lies on a file system that cannot close it to other users: name another folder in "
+                "FLASK_INSTANCE_PATH, or a MongoDB in FLASK_MONGO_URI"
+            )
     for path in _kept_in(directory):
         try:
             _secure_entry(path)

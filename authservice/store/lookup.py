@@ -15,7 +15,7 @@ from pymongo.collation import Collation
 from authservice.errors import EmailAmbiguous
 from authservice.store import asks_database
 from authservice.store.indexes import ANY_CASE, any_case
-from authservice.store.users import PUBLIC, StoredPassword, User, collection, is_there, read_user, stored_password
+from authservice.store.users import PUBLIC, StoredPassword, User, collection, holder_of, read_user, stored_password
 
 _SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored
 
@@ -43,9 +43,9 @@ def find_by_email(typed: str, normal: str) -> User | None:
 
 
 @asks_database
-def is_taken(typed: str, normal: str) -> bool:
-    """Whether nobody can sign up with the e-mail. The unique index has the last word."""
-    return is_there(typed, normal)
+def find_holder(typed: str, normal: str) -> str | None:
+    """The id of an account because of which nobody can sign up with the e-mail. The unique index has the last word."""
+    return holder_of(typed, normal)
 
 
 def _find(typed: str, normal: str, projection: Mapping[str, int], collation: Collation | None) -> list[dict[str, Any]]:

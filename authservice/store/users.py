@@ -51,7 +51,7 @@ def insert(email: str, password_hash: str) -> User | None:
     if not indexes.are_there():
         raise DatabaseUnavailable
     # Where another stack's documents forbid the index on any case to be unique, it will not refuse this one.
-    if not indexes.any_case_is_unique() and is_there(email):
+    if not indexes.any_case_is_unique() and holder_of(email):
         return None
     moment = now()
     document = {
@@ -72,10 +72,11 @@ def insert(email: str, password_hash: str) -> User | None:
     return read_user(document)
 
 
-def is_there(*emails: str) -> bool:
-    """Whether a document has one of the e-mails, in any case. Not to be asked without the indexes."""
+def holder_of(*emails: str) -> str | None:
+    """The id of a document that has one of the e-mails, in any case. Not to be asked without the indexes."""
     condition = {"email": {"$in": emails}}
-    return collection().find_one(condition, {"_id": 1}, collation=indexes.ANY_CASE) is not None
+    document = collection().find_one(condition, {"_id": 1}, collation=indexes.ANY_CASE)
+    return str(document["_id"]) if document else None
 
 
 def find(user_id: str) -> User | None:

@@ -72,6 +72,7 @@ def change_password(body: dict[str, str]) -> Response:
     It ends all of your sessions and starts a new one: the tokens in the answer replace all earlier ones. With the
     refresh cookie and the header X-Requested-With the new refresh token stands in the cookie.
     """
+    replaced = own_refresh_cookie()
     signed_in = service.change_password(
         current_user(),
         current_session_id(),
@@ -79,8 +80,9 @@ def change_password(body: dict[str, str]) -> Response:
         body["newPassword"],
         request.remote_addr or None,
         request.user_agent.string,
+        replaced,
     )
-    return token_answer(signed_in, by_cookie=own_refresh_cookie() is not None)
+    return token_answer(signed_in, by_cookie=replaced is not None)
 
 
 @blueprint.route("/me", methods=["DELETE"])

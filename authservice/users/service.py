@@ -1,7 +1,7 @@
 """The use cases of a user's own account."""
 
 from authservice import audit
-from authservice.auth.service import SignedIn, new_session, pair
+from authservice.auth.service import SignedIn, end_replaced, new_session, pair
 from authservice.errors import EmailTaken, LastAdmin, PasswordWrong, TokenInvalid
 from authservice.security import emails, passwords
 from authservice.store import indexes, lookup, sessions, users
@@ -14,21 +14,27 @@ def sign_up(email: str, password: str) -> User:
     """Create an account. Raises EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable."""
     indexes.ensure_indexes()
     normal = emails.normal_form(email)
-    user = None
-    if not lookup.is_taken(email.strip(), normal):  # spares the hashing; the insert below decides
-        user = users.insert(normal, passwords.hash_password(password))
+    holder_id = lookup.find_holder(email.strip(), normal)  # spares the hashing; the insert below decides
+    user = None if holder_id else users.insert(normal, passwords.hash_password(password))
     if user is None:
-        audit.record("sign_up", "email_taken", target_id=None)
+        audit.record("sign_up", "email_taken", target_id=holder_id)
         raise EmailTaken
     audit.record("sign_up", "ok", actor_id=user.id, target_id=user.id)
     return user
 
 
 def change_password(
-    user: User, session_id: str, current_password: str, new_password: str, ip: str | None, user_agent: str
+    user: User,
+    session_id: str,
+    current_password: str,
+    new_password: str,
+    ip: str | None,
+    user_agent: str,
+    replaced_refresh_token: str | None,
 ) -> SignedIn:
     """Set a new password, and start a new session in place of all others, this one included: a thief may share it.
 
+    It also replaces the session of ``replaced_refresh_token``, which may be somebody else's.
     Raises PasswordWrong, TokenInvalid where the session was ended meanwhile, HashingBusy, DatabaseUnavailable.
     """
     new_hash = None
@@ -38,8 +44,10 @@ def change_password(
         session = new_session(ip, user_agent)
         if sessions.change_password(user.id, checked, new_hash, session_id, session):
             audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
+            end_replaced(replaced_refresh_token, user)
             return pair(user, session)
         # The document changed under the check: a sign-in has renewed the hash, or the session has been ended.
+    audit.record("change_password", "refused", target_id=user.id)
     raise TokenInvalid
 
 

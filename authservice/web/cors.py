@@ -23,5 +23,5 @@ def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
         intercept_exceptions=False,  # answers to exceptions pass through after_request as well
     )
     allow = app.after_request_funcs[None].pop()
-    # Without an Origin there is no page of another site behind it: those shall not pay for headers that nobody reads.
+    # Without an Origin there is no page of another site behind it: those do not pay for headers that nobody reads.
     app.after_request(lambda response: allow(response) if "Origin" in request.headers else response)

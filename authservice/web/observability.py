@@ -122,8 +122,8 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
     def observe(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ[ARRIVED] = started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        # To be told apart from the others is all that it is for: no secret.
         environ["REMOTE_ADDR"] = _address(environ.get("REMOTE_ADDR", ""))
+        # To be told apart from the others is all that it is for: no secret.
         environ[REQUEST_ID] = f"{random.getrandbits(128):032x}"
         if given and _WELL_FORMED_ID.fullmatch(given):
             environ[CLIENT_REQUEST_ID] = given
@@ -146,9 +146,13 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
 def _address(given: str) -> str:
     """The client's address as ``ipaddress`` writes it; empty where it is none: a proxy may forward anything."""
     try:
-        return str(ipaddress.ip_address(given))
+        address = ipaddress.ip_address(given)
     except ValueError:
         return ""
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    # A scope may be any text, and means nothing beyond the machine that wrote it.
+    return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
 
 
 def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:

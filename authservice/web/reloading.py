@@ -95,7 +95,7 @@ def _load_and_exit(server: Any, output: IO[str]) -> NoReturn:
         gevent.reinit()
         server.app.reload()
         if server.app.cfg.address != server.cfg.address:
-            # gunicorn would bind all of them anew, those too on which the running workers still listen, and give up.
+            # gunicorn would bind all of them again, also those on which the running workers still listen, and give up.
             sys.exit("it would listen elsewhere, which takes a restart")
         server.app.load()
         status = 0

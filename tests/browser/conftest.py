@@ -55,9 +55,8 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    from tests.browser.needs import CHROMIUM_FLAGS, built_client, chromium
+    from tests.browser.needs import CHROMIUM_FLAGS, chromium
 
-    built_client()
     return {**browser_type_launch_args, "executable_path": chromium(), "args": CHROMIUM_FLAGS}
 
 

@@ -9,7 +9,6 @@ from typing import NoReturn
 import pytest
 
 CLIENT = Path(__file__).parents[2] / "client"
-BUILT = Path(__file__).parents[2] / "authservice" / "static" / "client" / "index.html"
 # Debian's Chromium, headless, as root, without the traffic of its own that a closed network would refuse
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -33,11 +32,6 @@ def chromium() -> str:
     if found is None:
         missing("no Chromium: apt-get install --no-install-recommends chromium fonts-liberation, or set CHROMIUM")
     return found
-
-
-def built_client() -> None:
-    if not BUILT.exists():
-        missing("the client is not built: npm --prefix client ci && npm --prefix client run build")
 
 
 def packages() -> None:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from authservice.security import passwords
 from tests.api.answers import assert_ok, captured_log
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, SECRET, bearer, sign_in
 from tests.server.processes import run
@@ -48,7 +49,7 @@ def test_who_acts_on_the_own_account_is_actor_and_target(client, events):
     ((*told, actor, target),) = events("POST", "/users", json=credentials)
     alice = target
     assert (told, actor) == (["sign_up", "ok"], alice)
-    assert events("POST", "/users", json=credentials) == [("sign_up", "email_taken", None, None)]
+    assert events("POST", "/users", json=credentials) == [("sign_up", "email_taken", None, alice)]
     assert events("POST", "/auth", json=credentials) == [("sign_in", "ok", alice, alice)]
     wrong = {**credentials, "password": "wrong"}
     assert events("POST", "/auth", json=wrong) == [("sign_in", "refused", None, alice)]
@@ -72,6 +73,29 @@ def test_who_acts_on_the_own_account_is_actor_and_target(client, events):
     mine = bearer(sign_in(client, ALICE, NEW)["token"])
     deleted = events("DELETE", "/users/me", json={"currentPassword": NEW}, headers=mine)
     assert deleted == [("delete_account", "ok", alice, alice)]
+
+
+def test_who_takes_over_a_browser_is_the_actor_of_the_sign_out(client, alice, bob, events):
+    by_cookie = {"json": {"email": ALICE, "password": PASSWORD, "cookie": True}, "base_url": "https://localhost"}
+    assert client.post("/auth", **by_cookie).status_code == 200
+    alice_id = assert_ok(client.get("/users/me", headers=bearer(alice)))["id"]
+    by_cookie["json"]["email"] = BOB
+    found = events("POST", "/auth", headers={"X-Requested-With": "x"}, **by_cookie)
+    assert found == [("sign_in", "ok", bob[0], bob[0]), ("sign_out", "replaced", bob[0], alice_id)]
+
+
+def test_a_password_that_changes_nothing_any_more_is_told(client, alice, database, events, monkeypatch):
+    alice_id = assert_ok(client.get("/users/me", headers=bearer(alice)))["id"]
+    hash_password = passwords.hash_password
+
+    def hash_and_end_the_session(password):
+        database.users.update_one({}, {"$set": {"sessions": []}})
+        return hash_password(password)
+
+    monkeypatch.setattr(passwords, "hash_password", hash_and_end_the_session)
+    change = {"currentPassword": PASSWORD, "newPassword": NEW}
+    found = events("PUT", "/users/me/password", json=change, headers=bearer(alice))
+    assert found == [("change_password", "refused", alice_id, alice_id)]
 
 
 def test_an_admin_is_named_beside_the_account_that_was_changed(client, alice, bob, events):

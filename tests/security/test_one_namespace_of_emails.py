@@ -1,7 +1,6 @@
 """E-mails are one namespace in whatever case anybody stored them: no stranger takes another spelling of one's own."""
 
 import json
-import statistics
 import time
 
 import bcrypt
@@ -163,7 +162,7 @@ class TestTwoSpellingsOfOneAddress:
         """Hashing takes long: the other stack may have written since the first look."""
         assert_ok(client.get("/readyz"))
         database.users.insert_one(foreign("Bob@Example.com"))
-        monkeypatch.setattr("authservice.users.service.lookup.is_taken", lambda typed, normal: False)
+        monkeypatch.setattr("authservice.users.service.lookup.find_holder", lambda typed, normal: None)
         assert_problem(sign_up(client, "bob@example.com"), 409, "email_taken")
 
 
@@ -303,5 +302,5 @@ class TestTheLookup:
                     started = time.perf_counter()
                     lookup.find_with_password(name, name.lower())
                     times[name].append(time.perf_counter() - started)
-        medians = {name: statistics.median(one) for name, one in times.items()}
-        assert max(medians.values()) < 2 * min(medians.values()), medians
+        fastest = {name: min(one) for name, one in times.items()}  # other work on the machine only adds to it
+        assert max(fastest.values()) < 2 * min(fastest.values()), fastest

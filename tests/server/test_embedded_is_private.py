@@ -17,6 +17,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from authservice import embedded
+from authservice.config import instance
+from authservice.embedded import keeper
+from authservice.embedded.folder import SECRETS
 from tests.server.processes import on_directory, run, wait_until
 from tests.service import free_port
 
@@ -25,6 +28,10 @@ UNAUTHORIZED, AUTHENTICATION_FAILED = 13, 18
 IMPATIENT = "directConnection=true&heartbeatFrequencyMS=500"
 HOSTILE = '[server]\nhost = "0.0.0.0"\nenable_test_commands = true\n'
 LIST_USERS = ("flask", "--app", "wsgi", "users", "list")
+
+
+def test_the_secrets_that_are_looked_after_are_those_that_are_kept():
+    assert {*SECRETS} == {instance.NAME, keeper.PASSWORD}
 
 
 @pytest.fixture

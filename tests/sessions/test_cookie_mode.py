@@ -128,6 +128,19 @@ def test_a_new_password_puts_the_new_refresh_token_into_the_cookie(browser, clie
     assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 200
 
 
+def test_a_new_password_over_somebody_elses_cookie_ends_the_session_of_that(browser, client, alice):
+    """Alice's tab is older than the cookie: Bob signed in meanwhile."""
+    assert client.post("/users", json={"email": BOB, "password": PASSWORD}).status_code == 201
+    browser.delete_cookie(COOKIE)
+    assert sign_in_again(browser, email=BOB).status_code == 200
+    bobs = cookie_of(browser)
+    change = {"currentPassword": PASSWORD, "newPassword": "an even longer secret"}
+    answer = browser.put("/users/me/password", json=change, headers={**SCRIPT, **bearer(alice)}, base_url=HTTPS)
+    assert answer.status_code == 200
+    assert not refreshes(client, bobs)
+    assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).get_json()["user"]["email"] == ALICE
+
+
 def test_a_new_password_without_the_header_of_a_script_leaves_the_cookie_alone(browser):
     token, old = browser.signed_in.get_json()["token"], cookie_of(browser)
     change = {"currentPassword": PASSWORD, "newPassword": "an even longer secret"}
