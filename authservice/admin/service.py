@@ -31,7 +31,7 @@ def all_users() -> Iterator[User]:
 
 def find_by_email(email: str) -> list[User]:
     """The one user with the e-mail in whatever case, or none. Raises EmailAmbiguous."""
-    user = lookup.find_by_email(email.strip(), emails.normal_form(email))
+    user = lookup.find_by_email(emails.spellings(email))
     return [user] if user else []
 
 
@@ -65,7 +65,7 @@ def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] 
     Raises LastAdmin when nobody could look after the users any more, UserUnknown.
     """
     stays_admin = ADMIN in (user.roles if roles is None else roles) and not is_disabled
-    with _last_admin_stays(user, stays_admin):
+    with _last_admin_stays("change_user", user, stays_admin):
         _require(users.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled))
     audit.record("change_user", "ok", target_id=user.id, roles=roles, disabled=is_disabled)
     return get_user(user.id)
@@ -73,26 +73,28 @@ def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] 
 
 def remove(user: User) -> None:
     """Delete the user with everything. Raises LastAdmin, UserUnknown."""
-    with _last_admin_stays(user, stays_admin=False):
+    with _last_admin_stays("delete", user, stays_admin=False):
         if _is_working_admin(user):
             _require(users.change(user.id, is_disabled=True))  # what can be undone comes first
     delete(user)
 
 
 @contextmanager
-def _last_admin_stays(user: User, stays_admin: bool) -> Iterator[None]:
+def _last_admin_stays(event: str, user: User, stays_admin: bool) -> Iterator[None]:
     """Refuse a change after which no enabled admin would be left.
 
     No single write can hold a rule about several documents, so this looks before the change and once more after it:
-    of two admins who disable each other at the same time, each finds nobody left, and both changes are undone.
+    of two admins who disable each other at the same time, each finds nobody left, and both changes are undone. Sessions
+    that a change has ended stay ended.
     """
     at_risk = _is_working_admin(user) and not stays_admin
     if at_risk and users.is_last_admin(user.id):
+        audit.record(event, "last_admin", target_id=user.id)
         raise LastAdmin
     yield
     if at_risk and users.is_last_admin(user.id):
-        users.grant(user.id, ADMIN)
-        users.change(user.id, is_disabled=False)
+        users.change(user.id, roles=user.roles, is_disabled=False)
+        audit.record(event, "undone", target_id=user.id)
         raise LastAdmin
 
 

@@ -49,9 +49,9 @@ def sign_in(
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
     passwords.gate.require_place()  # in a storm most are refused: that must cost as little as can be
-    typed, normal = email.strip(), emails.normal_form(email)
+    spellings = emails.spellings(email)
     for _ in range(_TRIES):
-        found = lookup.find_with_password(typed, normal)
+        found = lookup.find_with_password(spellings)
         user, stored = found if found else (None, users.NO_PASSWORD)
         may_sign_in = user is not None and not user.is_disabled
         check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)

@@ -16,6 +16,7 @@ FLASK_RUN = "FLASK_RUN_"  # the options of `flask run`
 GUNICORNS_OWN = ("HOST", "PORT", "WEB_CONCURRENCY")
 # Without these the service would start on a database and a secret that nobody meant.
 NEVER_WITHOUT_PREFIX = ("MONGO_URI", "JWT_SECRET_KEY")
+NO = ("0", "false", "no", "")  # what Flask reads as such
 RESEMBLANCE = 0.8
 
 
@@ -55,6 +56,8 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
         faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
     if values["ENV"] == "production":
         faults += production.faults_of(values, given)
+        if environ.get("FLASK_DEBUG", "0").lower() not in NO:
+            faults.append("FLASK_DEBUG must not be set with FLASK_ENV=production")
     if faults:
         raise ConfigurationError(faults)
     return values
@@ -74,7 +77,7 @@ def read_files(environ: Mapping[str, str]) -> dict[str, str]:
 def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> str | None:
     variable = f"{PREFIX}{setting.name}"
     if setting.name in overrides:
-        return None if overrides[setting.name] is None else str(overrides[setting.name])
+        return setting.default if overrides[setting.name] is None else str(overrides[setting.name])
     if variable in environ:
         return environ[variable]
     if f"{variable}_FILE" in environ:
@@ -83,6 +86,8 @@ def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, A
 
 
 def _content(variable: str, path: str) -> str:
+    if Path(path).exists() and not Path(path).is_file():  # to read a pipe may never end
+        raise ValueError(f"cannot be read from the file in {variable}_FILE: it is no regular file")
     try:
         text = Path(path).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

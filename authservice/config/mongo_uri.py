@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 SRV = "mongodb+srv"
 # Each of these switches TLS on, where `tls` itself is not given.
+TLS_UNDONE_BY = frozenset({"tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames"})
 TLS_IMPLIED_BY = frozenset({"tlscafile", "tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscrlfile"})
 
 
@@ -28,7 +29,7 @@ def may_lose_writes(uri: str) -> bool:
     An option that is given twice counts when either value is bad.
     """
     return any(
-        (name == "w" and _is_less_than_two(value)) or (name in ("j", "journal") and value != "true")
+        (name == "w" and not _is_enough(value)) or (name in ("j", "journal") and value != "true")
         for name, value in _options(uri)
     )
 
@@ -45,16 +46,19 @@ def _options(uri: str) -> list[tuple[str, str]]:
     return [(name.lower(), unquote_plus(value)) for name, _, value in pairs]
 
 
-def _is_less_than_two(text: str) -> bool:
-    """Whether it is a number that small; the driver reads numbers with int(), and the rest as names."""
+def _is_enough(text: str) -> bool:
+    """Two or more, or a name such as majority; the driver reads numbers with int(), and the rest as names."""
     try:
-        return int(text) < 2
+        return int(text) >= 2
     except ValueError:
-        return False
+        return re.fullmatch(r"[A-Za-z]\w*", text) is not None
 
 
 def _uses_tls(uri: str) -> bool:
+    """TLS that takes any certificate keeps out nobody on the way."""
     options = _options(uri)
+    if any(name in TLS_UNDONE_BY and value == "true" for name, value in options):
+        return False
     said = [value for name, value in options if name in ("tls", "ssl")]
     if said:
         return said[-1] == "true"

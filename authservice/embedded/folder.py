@@ -61,7 +61,12 @@ def _secure(directory: Path) -> None:
 def _secure_entry(path: Path) -> None:
     status = path.lstat()
     _refuse_other_owner(path, status)
-    if stat.S_ISLNK(status.st_mode) or not status.st_mode & _OF_OTHERS:
+    if stat.S_ISLNK(status.st_mode):
+        raise EmbeddedUnavailable(
+            f"{path} is a symbolic link, and what it leads to may be open to other users. Move that here, or name "
+            "another folder in FLASK_INSTANCE_PATH"
+        )
+    if not status.st_mode & _OF_OTHERS:
         return
     if path.name in SECRETS:
         raise EmbeddedUnavailable(

@@ -30,6 +30,10 @@ _SAME_AS_ANY_CASE = {  # the server spells out what we leave to its defaults
     "normalization": False,
     "backwards": False,
 }
+_ON_EVERY_EMAIL: list[dict[str, Any]] = [
+    {},
+    *({"email": condition} for condition in ({"$exists": True}, {"$type": "string"}, {"$gt": ""}, {"$gte": ""})),
+]
 _PAUSE_SECONDS = 60.0
 _BUILD_SECONDS = 600.0
 START_SECONDS = 20.0  # less than gunicorn grants a worker before its first sign of life
@@ -191,8 +195,8 @@ def _look() -> _Found:
 
 
 def _holds_every_email(index: Mapping[str, Any]) -> bool:
-    """A condition on another field might leave out the account that is to be unique."""
-    return {*index.get("partialFilterExpression", {})} <= {"email"}
+    """Most conditions would leave out some account that is to be unique."""
+    return index.get("partialFilterExpression", {}) in _ON_EVERY_EMAIL
 
 
 def _ignores_case(index: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ finds is taken.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -20,45 +20,46 @@ from authservice.store.users import PUBLIC, StoredPassword, User, collection, ho
 _SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored
 
 
-def find_with_password(typed: str, normal: str) -> tuple[User, StoredPassword] | None:
-    """For checking a password; None too where it is not clear who is meant."""
-    return read_with_password(typed, normal, any_case())
+def find_with_password(spellings: Sequence[str]) -> tuple[User, StoredPassword] | None:
+    """For checking a password; None too where it is not clear who is meant. ``spellings`` begin as it was typed."""
+    return read_with_password(spellings, any_case())
 
 
 @asks_database
-def read_with_password(typed: str, normal: str, collation: Collation | None) -> tuple[User, StoredPassword] | None:
-    documents = _find(typed, normal, {**PUBLIC, "password": 1, "passwordChangedAt": 1}, collation)
+def read_with_password(spellings: Sequence[str], collation: Collation | None) -> tuple[User, StoredPassword] | None:
+    documents = _find(spellings, {**PUBLIC, "password": 1, "passwordChangedAt": 1}, collation)
     if len(documents) != 1:
         return None
     return read_user(documents[0]), stored_password(documents[0])
 
 
 @asks_database
-def find_by_email(typed: str, normal: str) -> User | None:
+def find_by_email(spellings: Sequence[str]) -> User | None:
     """Raises EmailAmbiguous where several are meant, and none exactly."""
-    users = [read_user(document) for document in _find(typed, normal, PUBLIC, ANY_CASE)]
+    users = [read_user(document) for document in _find(spellings, PUBLIC, ANY_CASE)]
     if len(users) > 1:
         raise EmailAmbiguous([user.id for user in users])
     return users[0] if users else None
 
 
 @asks_database
-def find_holder(typed: str, normal: str) -> str | None:
+def find_holder(spellings: Sequence[str]) -> str | None:
     """The id of an account because of which nobody can sign up with the e-mail. The unique index has the last word."""
-    return holder_of(typed, normal)
+    return holder_of(spellings)
 
 
-def _find(typed: str, normal: str, projection: Mapping[str, int], collation: Collation | None) -> list[dict[str, Any]]:
+def _find(spellings: Sequence[str], projection: Mapping[str, int], collation: Collation | None) -> list[dict[str, Any]]:
     """The one that is spelled as typed, else all that are the same in all but case.
 
     One read whether there is somebody or not: a second one would tell. MongoDB also finds lists that hold the e-mail,
     and documents whose id no token could name: they are nobody's.
     """
-    condition = {"email": {"$in": [typed, normal]}}
+    typed = spellings[0]
+    condition = {"email": {"$in": [*spellings]}}
     found = [*collection().find(condition, projection, collation=collation).limit(_SPELLINGS_MAX)]
     if len(found) == _SPELLINGS_MAX:  # whoever is exactly meant may not be among them
         found = [*collection().find({"email": typed}, projection).limit(2), *found]
-    same = {_in_small_letters(typed), normal}
+    same = {_in_small_letters(spelling) for spelling in spellings}
     documents = {
         document["_id"]: document
         for document in found

@@ -46,12 +46,15 @@ NO_PASSWORD = StoredPassword(hash=None, is_foreign=False)
 
 
 @asks_database
-def insert(email: str, password_hash: str) -> User | None:
-    """Write a new user; None when the e-mail is taken. Raises DatabaseUnavailable before indexes.ensure_indexes()."""
+def insert(email: str, spellings: Sequence[str], password_hash: str) -> User | None:
+    """Write a new user; None when the e-mail is taken, in one of its ``spellings``.
+
+    Raises DatabaseUnavailable before indexes.ensure_indexes().
+    """
     if not indexes.are_there():
         raise DatabaseUnavailable
     # Where another stack's documents forbid the index on any case to be unique, it will not refuse this one.
-    if not indexes.any_case_is_unique() and holder_of(email):
+    if not indexes.any_case_is_unique() and holder_of(spellings):
         return None
     moment = now()
     document = {
@@ -72,9 +75,9 @@ def insert(email: str, password_hash: str) -> User | None:
     return read_user(document)
 
 
-def holder_of(*emails: str) -> str | None:
+def holder_of(emails: Sequence[str]) -> str | None:
     """The id of a document that has one of the e-mails, in any case. Not to be asked without the indexes."""
-    condition = {"email": {"$in": emails}}
+    condition = {"email": {"$in": [*emails]}}
     document = collection().find_one(condition, {"_id": 1}, collation=indexes.ANY_CASE)
     return str(document["_id"]) if document else None
 

@@ -13,9 +13,11 @@ _TRIES = 3
 def sign_up(email: str, password: str) -> User:
     """Create an account. Raises EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable."""
     indexes.ensure_indexes()
-    normal = emails.normal_form(email)
-    holder_id = lookup.find_holder(email.strip(), normal)  # spares the hashing; the insert below decides
-    user = None if holder_id else users.insert(normal, passwords.hash_password(password))
+    spellings = emails.spellings(email)
+    holder_id = lookup.find_holder(spellings)  # spares the hashing; the insert below decides
+    user = None
+    if holder_id is None:
+        user = users.insert(emails.normal_form(email), spellings, passwords.hash_password(password))
     if user is None:
         audit.record("sign_up", "email_taken", target_id=holder_id)
         raise EmailTaken
@@ -55,6 +57,7 @@ def delete_account(user: User, current_password: str) -> None:
     """Remove everything of the user. Raises PasswordWrong, LastAdmin, HashingBusy, DatabaseUnavailable."""
     checked = _check(user, current_password)
     if ADMIN in user.roles and users.is_last_admin(user.id):
+        audit.record("delete_account", "last_admin", target_id=user.id)
         raise LastAdmin
     if not users.delete_checked(user.id, checked):
         raise PasswordWrong

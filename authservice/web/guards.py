@@ -121,8 +121,10 @@ def init_app(app: Flask) -> None:
 
 @extensions.jwt.user_lookup_loader
 def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
+    if claims["type"] != "access":
+        return None  # whether a refresh token has been used already is not looked at here
     user = sessions.find_user(claims["sub"], claims["sid"])
-    if user is not None and claims["type"] == "access":
+    if user is not None:
         g.user, g.session_id = user, claims["sid"]
     return user
 

@@ -139,7 +139,8 @@ def _render_http_exception(exception: HTTPException) -> Response | HTTPException
     if status == 401:
         response.headers["WWW-Authenticate"] = _REALM
     given = Headers(exception.get_headers())
-    given.remove("Content-Type")  # that of a page
+    for name in ("Content-Type", "Content-Length"):  # those of a page
+        given.remove(name)
     for name, _ in given:
         response.headers.setlist(name, given.getlist(name))
     return response

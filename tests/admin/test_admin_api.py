@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from bson import ObjectId
 
 from authservice.store import users as store
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in
@@ -189,18 +190,24 @@ def test_documents_of_another_stack_are_looked_after_as_well(app, client, admin,
     assert (shown["roles"], shown["sessions"]) == (["editor"], [])
 
 
-def test_two_admins_who_remove_each_other_at_once_leave_one(app, client, admin, bob, database):
+def test_of_two_admins_who_demote_each_other_at_once_one_stays_and_the_spared_keep_all_roles(
+    app, client, admin, bob, database
+):
     own_id = client.get("/users/me", headers=admin).get_json()["id"]
     bobs_id, bobs_token = bob
     for _ in range(20):
-        database.users.update_many({}, {"$set": {"roles": ["admin"]}, "$unset": {"disabledAt": ""}})
-        barrier = threading.Barrier(2)
+        database.users.update_many({}, {"$set": {"roles": ["admin", "auditor"]}, "$unset": {"disabledAt": ""}})
+        barrier, statuses = threading.Barrier(2), {}
 
-        def demote(headers, other, barrier=barrier):
+        def demote(headers, other, barrier=barrier, statuses=statuses):
             barrier.wait(10)
-            app.test_client().patch(f"/admin/users/{other}", json={"roles": []}, headers=headers)
+            answer = app.test_client().patch(f"/admin/users/{other}", json={"roles": []}, headers=headers)
+            statuses[other] = answer.status_code
 
         both = [threading.Thread(target=demote, args=args) for args in ((admin, bobs_id), (bobs_token, own_id))]
         [thread.start() for thread in both]
         [thread.join() for thread in both]
         assert not (store.is_last_admin(own_id) and store.is_last_admin(bobs_id))
+        for user_id, status in statuses.items():
+            if status == 409:
+                assert database.users.find_one({"_id": ObjectId(user_id)})["roles"] == ["admin", "auditor"]

@@ -18,6 +18,7 @@ def client(app, options):
 
     app.add_url_rule("/editors", None, flask_jwt_extended.jwt_required(**options)(editors), methods=["GET", "OPTIONS"])
     app.add_url_rule("/unguarded", "unguarded", editors)
+    app.add_url_rule("/anybody", "anybody", flask_jwt_extended.jwt_required(**options)(dict))
     return app.test_client()
 
 
@@ -45,6 +46,12 @@ def test_who_lacks_the_role_is_refused(client, database, pair):
     answer = client.get("/editors", headers=bearer(pair["token"]))
     assert (answer.status_code, answer.get_json()["code"]) == (403, "role_missing")
     assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("options", [{"refresh": True}, {"verify_type": False}])
+def test_a_refresh_token_passes_no_guard_at_all(client, pair):
+    """Nobody looks whether it has been used already."""
+    assert_problem(client.get("/anybody", headers=bearer(pair["refreshToken"])), 401, "token_invalid")
 
 
 @pytest.mark.parametrize("options", [{}, {"optional": True}, {"refresh": True}, {"fresh": True}])

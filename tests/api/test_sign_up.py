@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -141,14 +141,14 @@ class TestManyAtOnce:
         threads = 20
         all_have_looked = threading.Barrier(threads)
         answers = []
-        look = service.lookup.is_taken
+        look = service.lookup.find_holder
 
-        def look_together(typed: str, normal: str) -> bool:
-            found = look(typed, normal)
+        def look_together(spellings: Sequence[str]) -> str | None:
+            found = look(spellings)
             all_have_looked.wait(30)
             return found
 
-        monkeypatch.setattr(service.lookup, "is_taken", look_together)
+        monkeypatch.setattr(service.lookup, "find_holder", look_together)
         crowd = [
             threading.Thread(target=lambda n=n: answers.append(sign_up(app.test_client(), SPELLINGS[n % 6])))
             for n in range(threads)

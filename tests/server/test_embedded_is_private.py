@@ -30,6 +30,16 @@ HOSTILE = '[server]\nhost = "0.0.0.0"\nenable_test_commands = true\n'
 LIST_USERS = ("flask", "--app", "wsgi", "users", "list")
 
 
+@pytest.mark.parametrize("name", ["lock", "port", "database", "database-password", "jwt-secret"])
+def test_a_symbolic_link_is_refused(tmp_path, name):
+    directory, elsewhere = tmp_path / "instance", tmp_path / "elsewhere"
+    directory.mkdir(mode=0o700)
+    elsewhere.mkdir(mode=0o777)
+    (directory / name).symlink_to(elsewhere)
+    with pytest.raises(embedded.EmbeddedUnavailable, match="is a symbolic link"):
+        embedded.start(directory)
+
+
 def test_the_secrets_that_are_looked_after_are_those_that_are_kept():
     assert {*SECRETS} == {instance.NAME, keeper.PASSWORD}
 

@@ -18,6 +18,8 @@ from authservice.config import is_readable_on_the_network
         "mongodb://db/x?tls=false",
         "mongodb://db/x?appname=tls%3Dtrue",
         "mongodb+srv://db.example.com/x?tls=false",
+        "mongodb://db/x?tls=true&tlsInsecure=true",
+        "mongodb+srv://db.example.com/x?tlsAllowInvalidCertificates=true",
     ],
 )
 def test_without_tls(uri):

@@ -72,6 +72,9 @@ def test_a_secret_of_twelve_different_bytes_will_do(secret):
         "w=01",
         "w=+1",
         "w=%31",
+        "w=",
+        "w=1.0",
+        "w=-1",
         "w=%20%31",
         "w=\u0661",  # Arabic-Indic 1, which int() takes, and so the driver
         "w=majority&w=1",
@@ -95,6 +98,17 @@ def test_a_uri_that_may_lose_writes_is_refused(options):
 )
 def test_a_uri_that_keeps_its_writes_is_taken(options):
     assert load({**GOOD, "FLASK_MONGO_URI": f"{URI}?{options}"})
+
+
+@pytest.mark.parametrize("value", ["1", "true", "on"])
+def test_flasks_debugger_is_refused(value):
+    assert faults_of({**GOOD, "FLASK_DEBUG": value}) == ["FLASK_DEBUG must not be set with FLASK_ENV=production"]
+    assert load({**GOOD, "FLASK_DEBUG": "0"})
+    assert load({**GOOD, "FLASK_ENV": "development", "FLASK_DEBUG": value})
+
+
+def test_an_override_of_none_is_the_default_and_passes_no_check(monkeypatch):
+    assert load(GOOD, {"BCRYPT_LOG_ROUNDS": None})["BCRYPT_LOG_ROUNDS"] == 12
 
 
 @pytest.mark.parametrize("name", ["CORS_ORIGINS", "METRICS", "TRUSTED_PROXIES"])

@@ -1,5 +1,6 @@
 """The signing secret: long enough, not a published one, kept as it was written, from a variable or a file."""
 
+import os
 import re
 
 import pytest
@@ -94,6 +95,14 @@ def test_a_bad_file_is_a_fault_of_its_setting(tmp_path, content, fault):
     if content is not None:
         file.write_bytes(content)
     assert faults_of({"FLASK_JWT_SECRET_KEY_FILE": str(file)}) == [f"FLASK_JWT_SECRET_KEY {fault}"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (fault,) = faults_of({"FLASK_JWT_SECRET_KEY_FILE": str(tmp_path / "pipe")})
+    assert (
+        fault == "FLASK_JWT_SECRET_KEY cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: it is no regular file"
+    )
 
 
 def test_an_empty_file_name_is_a_fault_and_not_a_missing_secret():
