@@ -1,7 +1,5 @@
 """The gunicorn worker: a greenlet for each connection, bounded in time, and what gunicorn refuses is problem+json."""
 
-import functools
-import json
 import logging
 import os
 import socket
@@ -17,21 +15,12 @@ from gevent import monkey
 from gevent.pool import Pool
 from gunicorn import util
 from gunicorn.http import get_parser, wsgi
-from gunicorn.http.errors import (
-    ConfigurationProblem,
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    NoMoreData,
-    ParseException,
-)
+from gunicorn.http.errors import NoMoreData
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.ggevent import GeventWorker
 
-from authservice import errors
-from authservice.errors import Refusal
 from authservice.web import problems
+from authservice.web.outgoing import Response, refusal_bytes, refusal_for
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3
@@ -170,7 +159,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         Raises StopIteration where the connection is to end.
         """
         started = datetime.now(UTC)
-        response, environ = wsgi.create(request, client, address, here, self.cfg, _Response)
+        response, environ = wsgi.create(request, client, address, here, self.cfg, Response)
         environ["wsgi.multithread"] = True
         self.nr += 1
         if self.nr >= self.max_requests:
@@ -197,7 +186,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
             raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        refusal, request_id = _refusal_for(exc), uuid.uuid4().hex
+        refusal, request_id = refusal_for(exc), uuid.uuid4().hex
         # The class alone: the text repeats what a stranger sent, a token among it.
         about = {"requestId": request_id, "ip": addr[0] if addr else None, "error": type(exc).__name__}
         if refusal.status >= 500:
@@ -205,48 +194,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
         else:
             log.info("request", extra={**about, "status": refusal.status, "code": refusal.code})
         try:
-            util.write_nonblock(client, _answer(refusal, request_id))
+            util.write_nonblock(client, refusal_bytes(refusal, request_id))
         except OSError:  # the client has gone
             log.debug("unanswered", extra=about)
-
-
-class _Response(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's, but head and body are one packet: with two the guarded route served a twentieth less."""
-
-    headers_sent: bool
-    _head = b""  # what waits for the body
-
-    @property
-    def has_begun(self) -> bool:
-        return self.headers_sent and not self._head
-
-    def send_headers(self) -> None:
-        if not self.headers_sent:
-            self.headers_sent = True
-            major, minor = self.req.version
-            lines = [
-                f"HTTP/{major}.{minor} {self.status}",
-                f"Server: {self.version}",
-                f"Date: {_http_date(int(time.time()))}",
-                f"Connection: {'close' if self.should_close() else 'keep-alive'}",
-                *(["Transfer-Encoding: chunked"] if self.chunked else []),
-                *[f"{name}: {value}" for name, value in self.headers],
-                "\r\n",
-            ]
-            self._head = "\r\n".join(lines).encode("latin-1")
-
-    def _emit_body(self, data: bytes) -> None:
-        packet = self._head + (b"%X\r\n%b\r\n" % (len(data), data) if self.chunked else data)
-        self._head = b""
-        self.sock.sendall(packet)
-
-    def close(self) -> None:
-        self.send_headers()
-        if self._head or self.chunked:
-            self._emit_body(b"")  # of a chunked body, its end
-
-
-_http_date = functools.lru_cache(1)(util.http_date)  # of this second
 
 
 def _cut_off(client: Any) -> None:
@@ -262,30 +212,3 @@ def _close(client: Any) -> None:
         while client.recv(65_536):
             gevent.sleep(0)
     client.close()
-
-
-def _refusal_for(error: BaseException) -> Refusal:
-    if isinstance(error, LimitRequestLine):
-        return errors.UriTooLong()
-    if isinstance(error, LimitRequestHeaders):
-        return errors.HeadersTooLarge()
-    ours = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
-    if isinstance(error, ParseException) and not isinstance(error, ours):
-        return errors.RequestMalformed()
-    return errors.InternalError()
-
-
-def _answer(refusal: Refusal, request_id: str) -> bytes:
-    """The whole answer as it goes over the wire; where the next request would begin is unknown, so it is the last."""
-    body = json.dumps(problems.details(refusal, request_id)).encode()
-    security = "".join(f"{name}: {value}\r\n" for name, value in problems.SECURITY_HEADERS.items())
-    head = (
-        f"HTTP/1.1 {refusal.status} {refusal.title}\r\n"
-        "Connection: close\r\n"
-        f"Content-Type: {problems.MEDIA_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\n"
-        f"{security}"
-        f"X-Request-Id: {request_id}\r\n\r\n"
-    )
-    return head.encode() + body
