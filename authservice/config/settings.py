@@ -139,6 +139,8 @@ SETTINGS = (
     Setting("BCRYPT_CONCURRENCY", _integer(1, 64), "1", "passwords that one worker hashes at a time"),
     Setting("BCRYPT_QUEUE", _integer(0, 1_000), "2", "passwords that may wait for that; more are answered 503"),
     Setting("CORS_ORIGINS", _origins, DEVELOPMENT_ORIGINS, "origins that browsers may call from, separated by commas"),
-    Setting("METRICS", _metrics, "on", "`on`: at `/metrics`; `off`; or `HOST:PORT`, where gunicorn listens as well"),
+    Setting(
+        "METRICS", _metrics, "on", "`on`: at `/metrics`; `off`; or `HOST:PORT`, which serves it and `/healthz` alone"
+    ),
     Setting("TRUSTED_PROXIES", _integer(0, 10), "0", "proxies in front whose X-Forwarded-For and -Proto are believed"),
 )

@@ -25,6 +25,7 @@ from authservice.web.timing import ARRIVED
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+AT_METRICS_ADDRESS = "authservice.at_metrics_address"  # in the WSGI environ of what came in there, set by the worker
 METRICS_MEDIA_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 CLIENT_REQUEST_ID = "authservice.client_request_id"  # in the WSGI environ, where the client has named one
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
@@ -73,6 +74,8 @@ def init_app(app: Flask) -> None:
     log.propagate = False
     audit.log.setLevel(logging.INFO)  # on the command line too, which keeps all other lines to itself
     app.wsgi_app = _observed(app.wsgi_app)  # type: ignore[assignment,method-assign]
+    if ":" in app.config["METRICS"]:
+        app.before_request(_serve_nothing_else_there)
 
 
 @blueprint.route("/healthz")
@@ -105,12 +108,18 @@ def check_readiness() -> dict[str, str]:
 def show_metrics() -> Response:
     """Show the figures of all workers to Prometheus
 
-    FLASK_METRICS can switch this off, or keep it to an address of its own.
+    FLASK_METRICS can switch this off, or keep it to an address that serves nothing else but /healthz.
     """
-    kept_to: str = current_app.config["METRICS"]
-    if kept_to != "on" and request.environ["SERVER_PORT"] != kept_to.partition(":")[2]:
+    if current_app.config["METRICS"] != "on" and AT_METRICS_ADDRESS not in request.environ:
         raise errors.NotFound
     return Response(metrics.exposition(), content_type=METRICS_MEDIA_TYPE)
+
+
+def _serve_nothing_else_there() -> None:
+    """The address that FLASK_METRICS names is open to those who may see figures, and not to users."""
+    rule = request.url_rule
+    if AT_METRICS_ADDRESS in request.environ and (rule is None or rule.rule not in ("/metrics", "/healthz")):
+        raise errors.NotFound
 
 
 def _observed(answer: WSGIApplication) -> WSGIApplication:

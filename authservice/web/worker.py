@@ -19,7 +19,9 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.ggevent import GeventWorker
 
+from authservice.config import load
 from authservice.web import problems
+from authservice.web.observability import AT_METRICS_ADDRESS
 from authservice.web.outgoing import Response, refusal_bytes, refusal_for
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
@@ -41,6 +43,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections = Pool(self.worker_connections)
+        self._metrics_addresses: set[Any] = set()
         # Until when each may wait: for its next request, the longest waiting first, and for its answer.
         self._idle: dict[Any, float] = {}
         self._busy: dict[Any, float] = {}
@@ -55,6 +58,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to end; then answer all that was asked, of those too who have only just connected."""
+        self._metrics_addresses = _addresses(load(os.environ)["METRICS"])
         for listener in self.sockets:
             listener.setblocking(False)
         accepting = [gevent.spawn(self._accept, listener) for listener in self.sockets]
@@ -161,6 +165,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         started = datetime.now(UTC)
         response, environ = wsgi.create(request, client, address, here, self.cfg, Response)
         environ["wsgi.multithread"] = True
+        if self._metrics_addresses and here[:2] in self._metrics_addresses:
+            environ[AT_METRICS_ADDRESS] = True
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
@@ -197,6 +203,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
             util.write_nonblock(client, refusal_bytes(refusal, request_id))
         except OSError:  # the client has gone
             log.debug("unanswered", extra=about)
+
+
+def _addresses(kept_to: str) -> set[Any]:
+    """The addresses that FLASK_METRICS names, as a listener's own; none of "on" and "off"."""
+    host, _, port = kept_to.partition(":")
+    return {found[4][:2] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)} if port else set()
 
 
 def _cut_off(client: Any) -> None:

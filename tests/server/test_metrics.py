@@ -2,12 +2,15 @@
 
 import os
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import requests
 
 from tests.conftest import ALICE, PASSWORD
+from tests.server.processes import wait_until
 from tests.service import free_port
 
 
@@ -73,10 +76,49 @@ def test_metrics_can_be_switched_off(serve):
 
 def test_metrics_can_be_kept_to_an_address_of_their_own(serve):
     port = free_port()
-    service = serve(workers=1, FLASK_METRICS=f"127.0.0.1:{port}")
-    host = {"Host": f"127.0.0.1:{port}"}
-    assert requests.get(f"{service.url}/metrics", headers=host, timeout=10).status_code == 404
+    service = serve(workers=1, FLASK_METRICS=f"127.0.0.1:{port}", FLASK_TRUSTED_PROXIES="1")
+    forged = {"Host": f"127.0.0.1:{port}", "X-Forwarded-Host": f"127.0.0.1:{port}", "X-Forwarded-Port": str(port)}
+    assert requests.get(f"{service.url}/metrics", headers=forged, timeout=10).status_code == 404
     assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 200
+
+
+def test_the_address_of_the_metrics_serves_nothing_else(serve):
+    port = free_port()
+    service = serve(workers=1, FLASK_METRICS=f"localhost:{port}", FLASK_TRUSTED_PROXIES="1")
+    url = f"http://127.0.0.1:{port}"
+    forged = {"Host": f"127.0.0.1:{service.port}", "X-Forwarded-Host": f"127.0.0.1:{service.port}"}
+    for path in ("/metrics", "/healthz"):
+        assert requests.get(url + path, headers=forged, timeout=10).status_code == 200
+    for method, path in [
+        ("POST", "/users"),
+        ("POST", "/auth"),
+        ("OPTIONS", "/auth"),
+        ("GET", "/users/me"),
+        ("GET", "/users//me"),
+        ("GET", "/admin/users"),
+        ("GET", "/readyz"),
+        ("GET", "/openapi.json"),
+        ("GET", "/"),
+        ("GET", "/nothing"),
+        ("GET", "/metrics/"),
+        ("POST", "/healthz"),
+    ]:
+        answer = requests.request(method, url + path, json={}, headers=forged, allow_redirects=False, timeout=10)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    assert requests.get(f"{service.url}/readyz", timeout=10).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address of this machine on Linux alone")
+def test_the_port_alone_does_not_make_it_the_address_of_the_metrics(serve):
+    port = free_port()
+    public, private = f"127.0.0.1:{port}", f"127.0.0.2:{port}"
+    service = serve(workers=1, ready="", FLASK_METRICS=private, GUNICORN_CMD_ARGS=f"-b {public} -b {private}")
+    wait_until(lambda: "Booting worker" in service.output())
+    assert requests.get(f"http://{public}/metrics", timeout=10).status_code == 404
+    assert requests.get(f"http://{public}/openapi.json", timeout=10).status_code == 200
+    assert requests.get(f"http://{private}/metrics", timeout=10).status_code == 200
+    assert requests.get(f"http://{private}/openapi.json", timeout=10).status_code == 404
 
 
 def test_the_directory_of_the_figures_goes_with_the_service(serve, tmp_path):
