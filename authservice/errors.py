@@ -18,6 +18,7 @@ A refusal is raised where it is known and rendered by ``web/problems.py``. Nobod
     |-- UserUnknown           404 user_unknown
     |-- SessionUnknown        404 session_unknown
     |-- MethodNotAllowed      405 method_not_allowed
+    |-- RequestTimeout        408 request_timeout
     |-- EmailTaken            409 email_taken
     |-- EmailAmbiguous        409 email_ambiguous
     |-- LastAdmin             409 last_admin
@@ -172,6 +173,13 @@ class MethodNotAllowed(Refusal):
     explanation = "The Allow header lists the methods of this path."
 
 
+class RequestTimeout(Refusal):
+    status = 408
+    code = "request_timeout"
+    title = "The request did not arrive in time"
+    explanation = "A request's head has 5 seconds to arrive, and so have each 16,384 bytes of its body. Send it again."
+
+
 class EmailTaken(Refusal):
     status = 409
     code = "email_taken"
@@ -248,7 +256,7 @@ class HeadersTooLarge(Refusal):
     status = 431
     code = "headers_too_large"
     title = "The headers are too large"
-    explanation = "A request may have 100 headers of 8,190 bytes each."
+    explanation = "A request may have 100 headers of 8,190 bytes each, and 32,768 bytes before its body."
 
 
 class InternalError(Refusal):

@@ -143,4 +143,10 @@ SETTINGS = (
         "METRICS", _metrics, "on", "`on`: at `/metrics`; `off`; or `HOST:PORT`, which serves it and `/healthz` alone"
     ),
     Setting("TRUSTED_PROXIES", _integer(0, 10), "0", "proxies in front whose X-Forwarded-For and -Proto are believed"),
+    Setting(
+        "CONNECTIONS_PER_CLIENT",
+        _integer(0, 100_000),
+        None,
+        "connections that one address may have of a worker's; unset: a tenth; 0, and behind trusted proxies: no limit",
+    ),
 )

@@ -21,6 +21,7 @@ OF_BODY = (
 )
 OF_EVERY_REQUEST = (
     errors.RequestMalformed,
+    errors.RequestTimeout,
     errors.UriTooLong,
     errors.HeadersTooLarge,
     errors.InternalError,

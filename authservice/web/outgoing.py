@@ -32,6 +32,10 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def has_begun(self) -> bool:
         return self.headers_sent and not self._head
 
+    def should_close(self) -> bool:
+        # Of a body that could not be read to its end nobody knows where the next request begins.
+        return self.req.body.failed or super().should_close()  # type: ignore[no-any-return]
+
     def send_headers(self) -> None:
         if not self.headers_sent:
             self.headers_sent = True
@@ -60,6 +64,8 @@ class Response(wsgi.Response):  # type: ignore[misc]
 
 def refusal_for(error: BaseException) -> Refusal:
     """What a client is told about a request that raised ``error``."""
+    if isinstance(error, Refusal):
+        return error
     if isinstance(error, LimitRequestLine):
         return errors.UriTooLong()
     if isinstance(error, LimitRequestHeaders):

@@ -27,6 +27,7 @@ _OF_STATUS: dict[int, type[Refusal]] = {
         errors.RequestMalformed,
         errors.NotFound,
         errors.MethodNotAllowed,
+        errors.RequestTimeout,
         errors.BodyTooLarge,
         errors.UriTooLong,
         errors.MediaTypeUnsupported,

@@ -14,20 +14,21 @@ import gevent.socket
 from gevent import monkey
 from gevent.pool import Pool
 from gunicorn import util
-from gunicorn.http import get_parser, wsgi
+from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.ggevent import GeventWorker
 
 from authservice.config import load
 from authservice.web import problems
+from authservice.web.connections import Connection, Connections
+from authservice.web.incoming import Incoming, Parser
 from authservice.web.observability import AT_METRICS_ADDRESS
 from authservice.web.outgoing import Response, refusal_bytes, refusal_for
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3
 ACCEPTED_AT_ONCE = 4
-REQUEST_SECONDS = 15.0  # more than any honest request takes, its wait for the gate included
 LINGER_SECONDS = 2.0  # for a client to take its last answer; for one that is kept, to ask once more as the worker ends
 TICK_SECONDS = 0.5
 
@@ -42,11 +43,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._connections = Pool(self.worker_connections)
-        self._metrics_addresses: set[Any] = set()
-        # Until when each may wait: for its next request, the longest waiting first, and for its answer.
-        self._idle: dict[Any, float] = {}
-        self._busy: dict[Any, float] = {}
+        self._greenlets = Pool(self.worker_connections)  # one for each connection
 
     def patch(self) -> None:
         """Only the listeners: gunicorn.conf.py has patched Python itself, before anything was imported."""
@@ -58,7 +55,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to end; then answer all that was asked, of those too who have only just connected."""
-        self._metrics_addresses = _addresses(load(os.environ)["METRICS"])
+        settings = load(os.environ)
+        self._connections = Connections(self._limit_of_a_client(settings))
+        self._metrics_addresses = _addresses(settings["METRICS"])
         for listener in self.sockets:
             listener.setblocking(False)
         accepting = [gevent.spawn(self._accept, listener) for listener in self.sockets]
@@ -71,10 +70,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 while True:
                     self._take(listener)
             listener.close()
-        end = time.monotonic() + LINGER_SECONDS
-        self._idle = {client: min(until, end) for client, until in self._idle.items()}
+        self._connections.hurry(LINGER_SECONDS)
         give_up = time.monotonic() + self.cfg.graceful_timeout
-        while len(self._connections) and time.monotonic() < give_up:
+        while len(self._greenlets) and time.monotonic() < give_up:
             self._tick()
 
     def notify(self) -> None:
@@ -84,78 +82,80 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self.alive = False
 
     def _tick(self) -> None:
-        """Cut off who has had his time."""
         self.notify()
-        moment = time.monotonic()
-        for waiting in (self._idle, self._busy):
-            for client in [client for client, until in waiting.items() if until < moment]:
-                _cut_off(client)
+        self._connections.cut_off_the_late()
         gevent.sleep(TICK_SECONDS)
+
+    def _limit_of_a_client(self, settings: dict[str, Any]) -> int:
+        """How many connections one address may have; 0: as many as there are, as with proxies, who have everybody's."""
+        if settings["TRUSTED_PROXIES"] or self.cfg.proxy_protocol != "off":
+            return 0
+        limit: int | None = settings["CONNECTIONS_PER_CLIENT"]
+        return max(1, self.worker_connections // 10) if limit is None else limit
 
     def _accept(self, listener: Any) -> None:
         """Take connections for ever.
 
         The fuller a worker is, the longer it hesitates: else the one that is awake already takes them all, and with
-        clients that keep their connections the other cores, and their share of the hashing, lie idle.
+        clients that keep their connections the other cores, and their share of the hashing, lie idle. And a thousand
+        who sign up at once would all wait for the database together. Those with half a request do not count: of them
+        a newcomer shall not have to wait for any.
         """
         while True:
             gevent.socket.wait_read(listener.fileno())
-            gevent.sleep(min(len(self._connections) * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
+            crowd = len(self._greenlets) - self._connections.unfinished
+            gevent.sleep(min(crowd * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
             try:
                 for _ in range(ACCEPTED_AT_ONCE):
                     self._take(listener)
-                    if self._connections.full():
+                    if self._greenlets.full():
                         break  # until there is a newcomer for whom to make room
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another worker was faster, or the client has gone
             except OSError:  # too many open files
-                self._make_room()
+                self._connections.make_room()
                 gevent.sleep(TICK_SECONDS)
 
     def _take(self, listener: Any) -> None:
-        while self._connections.full():
-            self._make_room()
-            self._connections.wait_available(TICK_SECONDS)
+        while self._greenlets.full():
+            self._connections.make_room()
+            self._greenlets.wait_available(TICK_SECONDS)
         client, address = listener.accept()
-        self._connections.spawn(self.handle, listener.getsockname(), client, address)
+        connection = self._connections.admit(client, address)
+        if connection is None:
+            client.close()
+        else:
+            self._greenlets.spawn(self.handle, listener.getsockname(), connection, address)
 
-    def _make_room(self) -> None:
-        """Who has waited longest without a request gives way to a newcomer."""
-        for client in self._idle:
-            _cut_off(client)
-            break
-
-    def handle(self, here: Any, client: Any, address: Any) -> None:
+    def handle(self, here: Any, connection: Connection, address: Any) -> None:
         """One connection, from its first byte to its last."""
-        client.setblocking(True)
         request = None
         try:
-            if self.cfg.is_ssl:
-                client = ssl_wrap_socket(client, self.cfg)  # the handshake comes with the first byte that is read
-            parser = get_parser(self.cfg, client, address)
+            connection.socket.setblocking(True)
+            if self.cfg.is_ssl:  # the handshake comes with the first byte that is read
+                connection.socket = ssl_wrap_socket(connection.socket, self.cfg)
+            parser = Parser(self.cfg, Incoming(connection, self._connections), address)
             while True:
                 request = None
                 patience = max(self.cfg.keepalive, LINGER_SECONDS) if self.alive else LINGER_SECONDS
-                self._idle[client] = time.monotonic() + patience
+                self._connections.wait(connection, patience)
                 request = next(parser)
-                del self._idle[client]
-                self._busy[client] = time.monotonic() + REQUEST_SECONDS
-                self._answer(here, request, client, address)
+                self._connections.work(connection)
+                self._answer(here, request, connection.socket, address)
                 # What is left of a body, bounded in time and size: who sends on and on would have every turn.
-                self._busy[client] = end = time.monotonic() + LINGER_SECONDS
-                if not parser.finish_body(deadline=end):
+                self._connections.wait(connection)
+                if not _read_up(parser):
                     break
-                del self._busy[client]
                 # The others have a turn: else a client that is quick to ask again never waits, and they wait for long.
                 gevent.sleep(0)
         except (NoMoreData, StopIteration, OSError) as ending:
             log.debug("connection_ended", extra={"error": type(ending).__name__})
         except (Exception, SystemExit) as error:
-            self.handle_error(request, client, address, error)
+            self.handle_error(request, connection.socket, address, error)
         finally:
-            self._idle.pop(client, None)
-            self._busy.pop(client, None)
-            _close(client)
+            self._connections.wait(connection)
+            _close(connection.socket)
+            self._connections.leave(connection)
 
     def _answer(self, here: Any, request: Any, client: Any, address: Any) -> None:
         """gunicorn's handle_request, without hooks, upgrades and sendfile.
@@ -211,10 +211,12 @@ def _addresses(kept_to: str) -> set[Any]:
     return {found[4][:2] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)} if port else set()
 
 
-def _cut_off(client: Any) -> None:
-    """Its greenlet wakes up, finds that nothing more will come, and closes."""
-    with suppress(OSError):
-        client.shutdown(socket.SHUT_RDWR)
+def _read_up(parser: Parser) -> bool:
+    """Whether the body is read to its end. What is wrong with it cannot be told any more: it has had its answer."""
+    try:
+        return bool(parser.finish_body(deadline=time.monotonic() + LINGER_SECONDS))
+    except Exception:
+        return False
 
 
 def _close(client: Any) -> None:

@@ -12,7 +12,7 @@ from authservice.web.observability import METRICS_MEDIA_TYPE
 from tests.api.answers import assert_ok
 from tests.conftest import SECRET
 
-OF_EVERY_REQUEST = {400, 414, 431, 500}
+OF_EVERY_REQUEST = {400, 408, 414, 431, 500}
 OF_BODY = {400, 413, 415, 422}
 OF_GUARD = {401, 503}
 EXPECTED = {

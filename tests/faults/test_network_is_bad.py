@@ -83,7 +83,7 @@ def test_a_black_hole_is_answered_503_in_time(service, proxy):
 
 
 def test_more_guards_than_there_are_connections_are_answered_together(serve, mortal_database, proxy):
-    service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port))
+    service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port), FLASK_CONNECTIONS_PER_CLIENT="0")
     token = sign_up(service, "alice@example.com")
     answers = crowd(service, proxy, lambda load: load.pass_guard(token))
     assert {answer.status for answer in answers} == {200}
@@ -92,7 +92,7 @@ def test_more_guards_than_there_are_connections_are_answered_together(serve, mor
 
 def test_more_clients_than_a_slow_database_serves_do_not_keep_it_from_serving(serve, mortal_database, proxy):
     """Who waits too long for one of the worker's connections is told so; the others have all of its time."""
-    service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port))
+    service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port), FLASK_CONNECTIONS_PER_CLIENT="0")
     token = sign_up(service, "alice@example.com")
     answers = crowd(service, proxy, lambda load: load.get("sessions", "/auth/sessions", token))
     assert {answer.status for answer in answers} == {200, 503}

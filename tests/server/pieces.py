@@ -35,6 +35,10 @@ def create() -> WSGIApplication:
             start_response("200 OK", [("Content-Length", str(len(FILE)))])
             wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(FILE), 8_192)
             return wrapped
+        if path == "/upload":
+            received = sum(map(len, iter(lambda: environ["wsgi.input"].read(5_000), b"")))
+            start_response("200 OK", [("Content-Length", str(len(str(received))))])
+            return [str(received).encode()]
         if path in LENGTHS:
             length = LENGTHS[path]
             start_response("200 OK", [("Content-Length", str(length))] if length else [])

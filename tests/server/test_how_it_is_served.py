@@ -14,6 +14,8 @@ import pytest
 import requests
 
 from authservice import errors
+from authservice.config import BODY_MAX_BYTES
+from authservice.web.incoming import BODY_PART_BYTES, BODY_PART_SECONDS, HEAD_MAX_BYTES, HEAD_SECONDS
 from tests.conftest import SECRET, bearer
 from tests.server.processes import is_alive, run, sign_up, wait_until
 
@@ -43,6 +45,10 @@ def test_the_refusals_tell_the_limits_that_gunicorn_has():
     assert f"{int(settings['limit_request_line']):,}" in errors.UriTooLong.explanation
     assert f"{int(settings['limit_request_fields']):,}" in errors.HeadersTooLarge.explanation
     assert f"{int(settings['limit_request_field_size']):,}" in errors.HeadersTooLarge.explanation
+    assert f"{HEAD_MAX_BYTES:,}" in errors.HeadersTooLarge.explanation
+    assert f"{HEAD_SECONDS:.0f} seconds" in errors.RequestTimeout.explanation
+    assert f"{BODY_PART_BYTES:,}" in errors.RequestTimeout.explanation
+    assert (BODY_PART_SECONDS, BODY_PART_BYTES) == (HEAD_SECONDS, BODY_MAX_BYTES)
 
 
 def test_port_host_and_bind_are_heard():

@@ -1,6 +1,8 @@
 """The edge that only a real server shows: bodies in chunks, broken HTTP, forged proxy headers, keep-alive."""
 
 import json
+import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +22,7 @@ HOST = b"Host: 127.0.0.1\r\n"
 JSON = b"Content-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 GET = b"GET /healthz HTTP/1.1\r\n" + HOST
+LAST_GET = GET + b"Connection: close\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,11 @@ def chunks(body: bytes, size: int = 1_000) -> bytes:
 
 def post_users(*headers: bytes) -> bytes:
     return b"POST /users HTTP/1.1\r\n" + HOST + JSON + b"".join(headers) + b"\r\n"
+
+
+def statuses(received: bytes) -> list[int]:
+    """Of several answers, which may come in one packet."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
 
 
 def assert_problem(answer: Answer, status: int, code: str) -> None:
@@ -168,6 +176,14 @@ def test_a_body_of_known_length_that_ends_early_is_a_400_and_never_a_part_accept
         (b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "uri_too_long"),
         (GET + b"Name: " + b"x" * 9_000 + b"\r\n\r\n", 431, "headers_too_large"),
         (GET + b"Name: x\r\n" * 101 + b"\r\n", 431, "headers_too_large"),
+        (GET + (b"Name: " + b"x" * 992 + b"\r\n") * 33 + b"\r\n", 431, "headers_too_large"),
+        (GET + (b"Name: " + b"x" * 992 + b"\r\n") * 33, 431, "headers_too_large"),  # and no end
+        (b"GET /" + b"x" * 5_000, 414, "uri_too_long"),
+        (GET + b"Name: x\n\n", 400, "request_malformed"),
+        (b"GET /healthz HTTP/1.1\n\n", 400, "request_malformed"),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400, "request_malformed"),
+        (b"GET /healthz HTTP/1.1\r\nHos: x\r\n\r\n", 400, "request_malformed"),
+        (GET + HOST + b"\r\n", 400, "request_malformed"),
     ],
 )
 def test_what_gunicorn_itself_refuses_is_problem_json_too(service, sent, status, code):
@@ -179,6 +195,105 @@ def test_what_gunicorn_itself_refuses_is_problem_json_too(service, sent, status,
     assert answer.headers["connection"] == "close"
     assert SECURITY_HEADERS.items() <= {(name.title(), value) for name, value in answer.headers.items()}
     assert f'"requestId": "{answer.headers["x-request-id"]}"' in service.output()
+
+
+def test_a_head_of_32_kib_is_read_and_a_byte_more_refused(service):
+    field = b"Name: " + b"x" * 992 + b"\r\n"
+    head = GET + field * 32
+    for size, status in [(32_768, 200), (32_769, 431)]:
+        last = b"Name: " + b"x" * (size - len(head) - 10) + b"\r\n\r\n"
+        assert len(head + last) == size
+        assert exchange(service.port, head + last).status == status
+
+
+def test_a_request_that_comes_byte_by_byte_is_read(service, email):
+    body = sign_up_body(email)
+    with Connection(service.port) as connection:
+        for byte in post_users(b"Content-Length: %d\r\n" % len(body)) + body + LAST_GET:
+            connection.send(bytes([byte]))
+            time.sleep(0.001)
+        assert statuses(connection.everything()) == [201, 200]
+
+
+def test_requests_that_come_at_once_are_answered_in_turn(service, email):
+    bodies = [sign_up_body(f"{number}.{email}", 9_000) for number in range(4)]
+    known = [post_users(b"Content-Length: %d\r\n" % len(body)) + body for body in bodies[:2]]
+    chunked = [post_users(CHUNKED) + chunks(body) for body in bodies[2:]]
+    with Connection(service.port) as connection:
+        connection.send(b"".join([GET + b"\r\n", *known, *chunked, b"\r\n" + LAST_GET]))
+        assert statuses(connection.everything()) == [200, 201, 201, 201, 201, 200]
+
+
+def test_who_asks_whether_to_go_on_is_told_to(service, email):
+    body = sign_up_body(email)
+    with Connection(service.port) as connection:
+        connection.send(post_users(b"Content-Length: %d\r\nExpect: 100-continue\r\n" % len(body)))
+        assert connection.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.send(body)
+        assert connection.answer().status == 201
+
+
+@pytest.mark.parametrize("broken", [b"zz\r\n", b"2\r\n{}}}\r\n0\r\n\r\n", b"0\r\nHost: x\r\n\r\n"])
+def test_a_broken_body_that_no_route_reads_is_answered_once(service, broken):
+    with Connection(service.port) as connection:
+        connection.send(b"POST /nothing HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n" + broken)
+        received = connection.everything()
+    assert received.startswith(b"HTTP/1.1 404 ")
+    assert received.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("body", [b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Content-Length: 9\r\n\r\n{}"])
+def test_an_answer_to_half_a_body_says_that_it_is_the_last(service, body):
+    with Connection(service.port) as connection:
+        connection.send(post_users().removesuffix(b"\r\n") + body)
+        connection.end()
+        answer = connection.answer()
+        assert_problem(answer, 400, "body_malformed")
+        assert connection.is_closed()
+    if b"chunked" in body:
+        assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        b"Connection: close\r\n",
+        b"Connection: close, x\r\n",
+        b"Connection: x ,\tClose\r\n",
+        b"Connection: keep-alive, close\r\n",
+        b"Connection: keep-alive\r\nConnection: close\r\n",
+        b"Connection: x\r\nConnection: close\r\n",
+    ],
+)
+def test_whoever_wants_the_end_among_other_things_gets_it(service, options):
+    with Connection(service.port) as connection:
+        connection.send(GET + options + b"\r\n")
+        answer = connection.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert connection.is_closed()
+
+
+@pytest.mark.parametrize("options", [b"", b"Connection: closed\r\n", b"Connection: x, y\r\n", b"Connection:\r\n"])
+def test_whoever_does_not_want_the_end_is_kept(service, options):
+    with Connection(service.port) as connection:
+        for _ in range(2):
+            connection.send(GET + options + b"\r\n")
+            answer = connection.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "keep-alive")
+
+
+def test_a_client_of_http_1_0_is_kept_if_it_says_so_among_other_things(service):
+    with Connection(service.port) as connection:
+        for _ in range(2):
+            connection.send(b"GET /healthz HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n")
+            assert connection.answer().headers["connection"] == "keep-alive"
+        connection.send(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert connection.answer().headers["connection"] == "close"
+        assert connection.is_closed()
+
+
+def test_a_host_may_be_empty(service):
+    assert exchange(service.port, b"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n").status == 200
 
 
 def test_who_is_refused_while_still_sending_gets_the_answer_and_a_clean_end(service):

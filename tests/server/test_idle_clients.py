@@ -59,7 +59,7 @@ def test_the_last_answer_arrives_whole_and_then_the_end(connect):
 
 
 def test_a_full_worker_lets_go_who_has_waited_longest_without_a_word(serve):
-    service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 20")
+    service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 20", FLASK_CONNECTIONS_PER_CLIENT="0")
     silent = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(40)]
     wait_until(lambda: seconds_to_answer(service) < 1)
     silent[0].settimeout(10)
@@ -72,26 +72,32 @@ def test_a_full_worker_lets_go_who_has_waited_longest_without_a_word(serve):
 
 
 def test_a_newcomer_is_served_once_one_of_those_who_fill_the_worker_is_idle(serve):
-    service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 2")
-    taken = []
-    newcomer = threading.Thread(target=lambda: taken.append(seconds_to_answer(service)))
+    service = serve(
+        workers=1,
+        GUNICORN_CMD_ARGS="--worker-connections 2",
+        FLASK_CONNECTIONS_PER_CLIENT="0",
+        FLASK_BCRYPT_LOG_ROUNDS="14",
+    )
+    order = []
+    newcomer = threading.Thread(target=lambda: order.append(("newcomer", seconds_to_answer(service))))
     with contextlib.ExitStack() as opened:
-        busy = [opened.enter_context(socket.create_connection(("127.0.0.1", service.port), 10)) for _ in range(2)]
-        for connection in busy:
-            connection.sendall(JSON_HEAD + b"Content-Length: 2\r\n\r\n")  # and nothing, for a while
-        time.sleep(1)
+        busy = [opened.enter_context(socket.create_connection(("127.0.0.1", service.port), 30)) for _ in range(2)]
+        for connection, name in zip(busy, "ab", strict=True):
+            body = f'{{"email": "{name}@example.com", "password": "correct horse battery"}}'.encode()
+            connection.sendall(
+                JSON_HEAD.replace(b"/auth", b"/users") + b"Content-Length: %d\r\n\r\n" % len(body) + body
+            )
+        time.sleep(0.3)
         newcomer.start()
-        time.sleep(1)
-        assert taken == []
         for connection in busy:
-            connection.sendall(b"{}")
-            assert connection.recv(65_536).startswith(b"HTTP/1.1 422 ")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 201 ")
+            order.append(("busy", 0))
         newcomer.join()
-    assert taken[0] < 5
+    assert [who for who, _ in order] == ["busy", "newcomer", "busy"]
 
 
 def test_who_drips_the_rest_of_a_body_that_was_answered_already_is_cut_off(service, connect):
-    connection = connect(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+    connection = connect(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n")
     assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
     started = time.monotonic()
     with contextlib.suppress(ConnectionError):
@@ -127,9 +133,9 @@ def test_a_worker_without_files_left_lets_go_of_the_silent_too(service):
 
 @pytest.mark.faults
 def test_clients_who_stop_in_the_middle_are_cut_off(connect):
-    headers, body = connect(b"G"), connect(JSON_HEAD + b"Content-Length: 9\r\n\r\n")
+    silent, head, body = connect(b""), connect(b"G"), connect(JSON_HEAD + b"Content-Length: 9\r\n\r\n")
     started = time.monotonic()
-    for connection, seconds in [(body, 15), (headers, 30)]:
+    for connection, seconds in [(head, 5), (body, 5), (silent, 30)]:
         connection.settimeout(60)
         while connection.recv(65_536):
             pass
