@@ -97,7 +97,7 @@ def test_disabling_and_enabling_twice_is_no_fault(users, alice):
 def test_deleting_asks_first_and_keeps_the_account_without_a_yes(users, client, alice, answer):
     kept = users("delete", ALICE, stdin=answer)
     assert kept.exit_code == 1
-    assert f"Delete {ALICE} for ever?" in kept.stdout
+    assert f"Delete {ALICE} permanently?" in kept.stdout
     assert "Aborted!" in kept.stderr
     assert client.get("/users/test", headers=bearer(alice)).status_code == 200
 
