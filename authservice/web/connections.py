@@ -43,7 +43,12 @@ class Connections:
         self._working: dict[Connection, float] = {}
         self._held: Counter[str] = Counter()  # by client
         self._given_way = self._refused = 0  # since the last line in the log
-        self.unfinished = 0  # those that wait for the rest of a request, and those that end
+        self._unfinished = 0  # those that wait for the rest of a request, and those that end
+
+    @property
+    def crowd(self) -> int:
+        """How many have asked for something or are about to; not those with half a request."""
+        return len(self._waiting) + len(self._working) - self._unfinished
 
     def admit(self, sock: Any, address: Any) -> Connection | None:
         """Take a newcomer in; None when its client has as many as it may, and all of them work."""
@@ -63,7 +68,7 @@ class Connections:
         """From now on it waits for its client, who has so long; without ``seconds`` the caller keeps the time."""
         if not connection.gave_way:
             self._forget(connection)
-            self.unfinished += seconds == math.inf
+            self._unfinished += seconds == math.inf
             self._waiting[connection] = time.monotonic() + seconds
 
     def work(self, connection: Connection) -> None:
@@ -107,7 +112,7 @@ class Connections:
             self._given_way += 1
 
     def _forget(self, connection: Connection) -> None:
-        self.unfinished -= self._waiting.pop(connection, None) == math.inf
+        self._unfinished -= self._waiting.pop(connection, None) == math.inf
         self._working.pop(connection, None)
 
     def _release(self, client: str | None) -> None:

@@ -103,8 +103,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """
         while True:
             gevent.socket.wait_read(listener.fileno())
-            crowd = len(self._greenlets) - self._connections.unfinished
-            gevent.sleep(min(crowd * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
+            gevent.sleep(min(self._connections.crowd * HESITATION_SECONDS, HESITATION_MAX_SECONDS))
             try:
                 for _ in range(ACCEPTED_AT_ONCE):
                     self._take(listener)
