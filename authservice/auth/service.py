@@ -48,13 +48,13 @@ def sign_in(
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
-    passwords.gate.require_place()  # in a storm most are refused: that must cost as little as can be
+    passwords.gate.check_capacity()  # in a storm most are refused: that must cost as little as can be
     spellings = emails.spellings(email)
     for _ in range(_TRIES):
         found = lookup.find_with_password(spellings)
         user, stored = found if found else (None, users.NO_PASSWORD)
         may_sign_in = user is not None and not user.is_disabled
-        check = passwords.check_password(password, stored.hash, foreign=stored.is_foreign, renew=may_sign_in)
+        check = passwords.check_password(password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in)
         if user is None or not may_sign_in or not check.matches:
             metrics.sign_ins.labels("refused").inc()
             audit.record("sign_in", "refused", target_id=user.id if user else None)

@@ -23,7 +23,7 @@ from authservice.extensions import bcrypt
 BCRYPT_BYTES = 72  # bcrypt reads no more
 # The key is no secret. It keeps the reduced form apart from every other SHA-384 in the world, so that hashes leaked
 # elsewhere cannot be tried here in place of the password ("password shucking").
-_REDUCTION_KEY = b"authservice: a password of more than 72 bytes"
+_PREHASH_KEY = b"authservice: a password of more than 72 bytes"
 # Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
 _WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
 # Medians of three turns on two cores, 64 clients who sign in at cost 12 and two who ask a guarded route without a
@@ -63,7 +63,7 @@ class HashingGate:
         is_patched = monkey.is_module_patched("threading")
         self._threads = (gevent.threadpool.ThreadPoolExecutor if is_patched else ThreadPoolExecutor)(concurrency)
 
-    def require_place(self) -> None:
+    def check_capacity(self) -> None:
         """Look before any other work is done for nothing; ``run`` has the last word. Raises HashingBusy."""
         if self._free_places <= 0:
             metrics.hashing_refused.inc()
@@ -72,7 +72,7 @@ class HashingGate:
     def run(self, hashing: Callable[[], T]) -> T:
         """Raises HashingBusy when nobody else may wait."""
         with self._lock:
-            self.require_place()
+            self.check_capacity()
             self._free_places -= 1
         metrics.hashing_depth.inc()
         try:
@@ -98,50 +98,50 @@ def hash_password(password: str) -> str:
     return gate.run(lambda: _hash(password))
 
 
-def check_password(password: str, stored_hash: object, *, foreign: bool, renew: bool) -> Check:
+def check_password(password: str, stored_hash: object, *, is_legacy: bool, renew: bool) -> Check:
     """Compare, in a time that tells nothing: neither whether there is a hash nor what it cost.
 
     ``stored_hash`` is what the user's document holds, well-formed or not; None where there is no user.
-    ``foreign`` says that another stack wrote it: Node's bcrypt cut passwords at 72 bytes, so it is compared with
-    that much. ``renew`` asks for a new hash where a matching one is foreign or cheaper than BCRYPT_LOG_ROUNDS.
+    ``is_legacy`` says that another stack wrote it: Node's bcrypt cut passwords at 72 bytes, so it is compared with
+    that much. ``renew`` asks for a new hash where a matching one is legacy or cheaper than BCRYPT_LOG_ROUNDS.
     Raises HashingBusy.
     """
-    return gate.run(lambda: _check(password, stored_hash, foreign, renew))
+    return gate.run(lambda: _check(password, stored_hash, is_legacy, renew))
 
 
-def _check(password: str, stored_hash: object, foreign: bool, renew: bool) -> Check:
+def _check(password: str, stored_hash: object, is_legacy: bool, renew: bool) -> Check:
     cost: int = bcrypt._log_rounds
     if not isinstance(stored_hash, str) or not _WELL_FORMED.fullmatch(stored_hash):
-        _spend(password, cost, cost + 1)
+        _harden_runtime(password, cost, cost + 1)
         return Check(matches=False)
     stored_cost = int(stored_hash[4:6])
-    attempt = password.encode()[:BCRYPT_BYTES] if foreign else _reduce(password)
+    attempt = password.encode()[:BCRYPT_BYTES] if is_legacy else _prehash(password)
     try:
         matches = bool(bcrypt.check_password_hash(stored_hash, attempt))
     except ValueError:  # the salt is none, though it looks like one; nothing was hashed
-        _spend(password, cost, cost + 1)
+        _harden_runtime(password, cost, cost + 1)
         return Check(matches=False)
     # 2^c and then 2^c + ... + 2^(C-1) make 2^C: a user of another stack, with a cheaper hash, answers no sooner.
-    _spend(password, stored_cost, cost)
-    if matches and renew and (foreign or stored_cost < cost):
+    _harden_runtime(password, stored_cost, cost)
+    if matches and renew and (is_legacy or stored_cost < cost):
         return Check(matches, _hash(password))
     return Check(matches)
 
 
 def _hash(password: str) -> str:
-    hashed: bytes = bcrypt.generate_password_hash(_reduce(password))
+    hashed: bytes = bcrypt.generate_password_hash(_prehash(password))
     return hashed.decode("ascii")
 
 
-def _reduce(password: str) -> bytes:
+def _prehash(password: str) -> bytes:
     """bcrypt's input: the password itself up to 72 bytes, as Node's bcrypt has it; beyond them a keyed digest."""
     whole = password.encode()
     if len(whole) <= BCRYPT_BYTES:
         return whole
-    return base64.b64encode(hmac.digest(_REDUCTION_KEY, whole, "sha384"))
+    return base64.b64encode(hmac.digest(_PREHASH_KEY, whole, "sha384"))
 
 
-def _spend(password: str, lowest_cost: int, highest_cost: int) -> None:
+def _harden_runtime(password: str, lowest_cost: int, highest_cost: int) -> None:
     """Hash against a decoy at every cost from the lowest up to, not including, the highest."""
     for cost in range(lowest_cost, highest_cost):
         bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])

@@ -36,13 +36,13 @@ class User:
 
 @dataclass(frozen=True)
 class StoredPassword:
-    """The password as it lies in the document. ``is_foreign``: another stack wrote it, and we not yet."""
+    """The password as it lies in the document. ``is_legacy``: another stack wrote it, and we not yet."""
 
     hash: object  # whatever the document holds, well-formed or not
-    is_foreign: bool
+    is_legacy: bool
 
 
-NO_PASSWORD = StoredPassword(hash=None, is_foreign=False)
+NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
 
 
 @asks_database

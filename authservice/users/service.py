@@ -66,7 +66,7 @@ def delete_account(user: User, current_password: str) -> None:
 
 def _check(user: User, current_password: str) -> StoredPassword:
     stored = users.find_password(user.id)
-    if not passwords.check_password(current_password, stored.hash, foreign=stored.is_foreign, renew=False).matches:
+    if not passwords.check_password(current_password, stored.hash, is_legacy=stored.is_legacy, renew=False).matches:
         audit.record("check_password", "refused", target_id=user.id)
         raise PasswordWrong
     return stored
