@@ -19,6 +19,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client looks for 
     # Workers inherit this, and must leave the directory alone.
     atexit.register(lambda: os.getpid() == owner and shutil.rmtree(directory, ignore_errors=True))
 
+from flask import Flask
 from prometheus_client import multiprocess
 
 from authservice import embedded
@@ -120,7 +121,11 @@ def post_fork(server, worker):
 def post_worker_init(worker):
     """The indexes, before the first request. Without a database the first sign-up builds them."""
     try:
-        indexes.ensure_indexes(indexes.START_SECONDS)
+        if isinstance(worker.wsgi, Flask):
+            with worker.wsgi.app_context():
+                indexes.ensure_indexes(indexes.START_SECONDS)
+        else:
+            worker.log.warning("the app is wrapped: the first sign-up builds the indexes; wrap app.wsgi_app instead")
     except UsersCollectionUnfit:
         pass  # its line is in the log; who has an account signs in all the same
     except DatabaseUnavailable:

@@ -4,15 +4,22 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flask import Flask
+from flask_jwt_extended import JWTManager
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from authservice import cli, config, embedded, store
+from authservice import cli, config, embedded, state
 from authservice.admin import routes as admin
 from authservice.auth import routes as auth
 from authservice.security import passwords, tokens
+from authservice.state import State
+from authservice.store.client import connect
+from authservice.store.indexes import UserIndexes
+from authservice.store.resilience import Resilience
+from authservice.store.session_batch import SessionLookups
 from authservice.users import routes as users
 from authservice.web import bodies, cors, documentation, guards, observability, pages, problems
 
@@ -26,20 +33,32 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__, instance_path=settings["INSTANCE_PATH"], static_folder=None)
     # Asked four times a request whether a function is a coroutine; Flask's answer about a function never changes.
     app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
-    app.config.update(settings)
     app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
     if settings["MONGO_URI"] is None:
         config.require_usable(settings)
-        _use_embedded_database(app)
+        settings |= _embedded_database(Path(app.instance_path), settings)
+    app.config.update(settings)
 
-    store.connect(app)
+    jwt = JWTManager(app)
+    users_collection = connect(app, settings)
+    state.bind(
+        app,
+        State(
+            settings=MappingProxyType(settings),
+            client=users_collection.database.client,
+            users=users_collection,
+            resilience=Resilience.of(users_collection.database.client),
+            indexes=UserIndexes(users_collection),
+            lookups=SessionLookups(),
+            hasher=passwords.init_app(app, settings),
+            tokens=tokens.init_app(app, jwt, settings),
+        ),
+    )
     app.json = bodies.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
-    passwords.init_app(app)
-    tokens.init_app(app)
     observability.init_app(app)
     api = documentation.init_app(app)
     problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
-    guards.init_app(app)
+    guards.init_app(app, jwt)
     cors.allow_origins(app, settings["CORS_ORIGINS"])
 
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
@@ -53,8 +72,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     return app
 
 
-def _use_embedded_database(app: Flask) -> None:
-    directory = Path(app.instance_path)
-    app.config["MONGO_URI"] = embedded.find_or_start(directory, [app.config["USERS_COLLECTION"]])
-    if app.config["JWT_SECRET_KEY"] is None:
-        app.config["JWT_SECRET_KEY"] = config.development_secret(directory)
+def _embedded_database(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that it brings along."""
+    uri = embedded.find_or_start(directory, [settings["USERS_COLLECTION"]])
+    return {"MONGO_URI": uri, "JWT_SECRET_KEY": settings["JWT_SECRET_KEY"] or config.development_secret(directory)}

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from authservice import create_app, embedded
-from authservice.extensions import mongo
+from authservice.state import State
 from authservice.web.observability import JSONFormatter
 from tests.service import Service
 
@@ -102,11 +102,22 @@ def settings(mongo_uri: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def app(settings: dict[str, Any]) -> Iterator[Flask]:
-    app = create_app(settings)
-    yield app
-    assert mongo.cx is not None
-    mongo.cx.close()
+def make_app(settings: dict[str, Any]) -> Iterator[Callable[..., Flask]]:
+    """``make_app(NAME=value)``: an app with further settings, whose client is closed with the test."""
+    made: list[Flask] = []
+
+    def make(**more: Any) -> Flask:
+        made.append(create_app({**settings, **more}))
+        return made[-1]
+
+    yield make
+    for app in made:
+        state_of(app).client.close()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
 
 
 @pytest.fixture
@@ -152,6 +163,11 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     for service in running:
         service.stop()
     assert [line for service in running for line in service.output().splitlines() if SECRETS.search(line)] == []
+
+
+def state_of(app: Flask) -> State:
+    state: State = app.extensions["authservice"]
+    return state
 
 
 def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> dict[str, Any]:

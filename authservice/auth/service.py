@@ -48,7 +48,7 @@ def sign_in(
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
-    passwords.gate.check_capacity()  # in a storm most are refused: that must cost as little as can be
+    passwords.check_capacity()  # in a storm most are refused: that must cost as little as can be
     spellings = emails.spellings(email)
     for _ in range(_TRIES):
         found = lookup.find_with_password(spellings)
@@ -90,7 +90,7 @@ def refresh(refresh_token: str) -> SignedIn:
             _record_refresh("ok", user, session)
             return pair(user, successor)
         user, session = _find(claims)  # another was faster, and what is stored now decides
-    # If the clock was set back, the rotation lies ahead: that is no grace for the hours between.
+    # If the clock was set back, rotated_at is in the future: that is no grace for the hours between.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
         _record_refresh("again", user, session)
         return pair(user, session)

@@ -6,22 +6,23 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent.threadpool
 from flask import Flask
+from flask_bcrypt import Bcrypt
 from gevent import monkey
 
 from authservice import metrics
 from authservice.errors import HashingBusy
-from authservice.extensions import bcrypt
+from authservice.state import current_state
 
 BCRYPT_BYTES = 72  # bcrypt reads no more
-# The key is no secret. It keeps the reduced form apart from every other SHA-384 in the world, so that hashes leaked
+# The key is not secret. It keeps the digest apart from every other SHA-384 in the world, so that hashes leaked
 # elsewhere cannot be tried here in place of the password ("password shucking").
 _PREHASH_KEY = b"authservice: a password of more than 72 bytes"
 # Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
@@ -49,14 +50,8 @@ class HashingGate:
     Bounding the number of waiters, not their time, is what keeps the other routes fast in a sign-in storm.
     """
 
-    _threads: ThreadPoolExecutor
-    _free_places: int
-
-    def __init__(self) -> None:
+    def __init__(self, concurrency: int, queue: int) -> None:
         self._lock = threading.Lock()
-
-    def init_app(self, app: Flask) -> None:
-        concurrency, queue = app.config["BCRYPT_CONCURRENCY"], app.config["BCRYPT_QUEUE"]
         self._free_places = concurrency + queue
         # Real ones, also where gunicorn.conf.py has made greenlets of all others: one that hashed would stop them all.
         # They start with the first password: nothing is lost when the process forks before that.
@@ -64,7 +59,7 @@ class HashingGate:
         self._threads = (gevent.threadpool.ThreadPoolExecutor if is_patched else ThreadPoolExecutor)(concurrency)
 
     def check_capacity(self) -> None:
-        """Look before any other work is done for nothing; ``run`` has the last word. Raises HashingBusy."""
+        """Raises HashingBusy when nobody else may wait."""
         if self._free_places <= 0:
             metrics.hashing_refused.inc()
             raise HashingBusy
@@ -83,19 +78,31 @@ class HashingGate:
                 self._free_places += 1
 
 
-gate = HashingGate()
+@dataclass(frozen=True, slots=True)
+class PasswordHasher:
+    """How an application hashes: flask-bcrypt, BCRYPT_LOG_ROUNDS, and the gate before them."""
+
+    bcrypt: Bcrypt
+    cost: int
+    gate: HashingGate
 
 
-def init_app(app: Flask) -> None:
-    """Bind flask-bcrypt and the gate; the options that would change every hash are nobody's choice."""
+def init_app(app: Flask, settings: Mapping[str, Any]) -> PasswordHasher:
+    """Bind flask-bcrypt; the options that would change every hash are fixed here."""
     app.config.update(BCRYPT_HANDLE_LONG_PASSWORDS=False, BCRYPT_HASH_PREFIX="2b")
-    bcrypt.init_app(app)
-    gate.init_app(app)
+    gate = HashingGate(settings["BCRYPT_CONCURRENCY"], settings["BCRYPT_QUEUE"])
+    return PasswordHasher(Bcrypt(app), settings["BCRYPT_LOG_ROUNDS"], gate)
+
+
+def check_capacity() -> None:
+    """Look before any other work is done for nothing; hashing has the last word. Raises HashingBusy."""
+    current_state().hasher.gate.check_capacity()
 
 
 def hash_password(password: str) -> str:
     """The bcrypt hash to store. Raises HashingBusy."""
-    return gate.run(lambda: _hash(password))
+    hasher = current_state().hasher  # the thread that hashes knows no application
+    return hasher.gate.run(lambda: _hash(hasher, password))
 
 
 def check_password(password: str, stored_hash: object, *, is_legacy: bool, renew: bool) -> Check:
@@ -106,30 +113,30 @@ def check_password(password: str, stored_hash: object, *, is_legacy: bool, renew
     that much. ``renew`` asks for a new hash where a matching one is legacy or cheaper than BCRYPT_LOG_ROUNDS.
     Raises HashingBusy.
     """
-    return gate.run(lambda: _check(password, stored_hash, is_legacy, renew))
+    hasher = current_state().hasher
+    return hasher.gate.run(lambda: _check(hasher, password, stored_hash, is_legacy, renew))
 
 
-def _check(password: str, stored_hash: object, is_legacy: bool, renew: bool) -> Check:
-    cost: int = bcrypt._log_rounds
+def _check(hasher: PasswordHasher, password: str, stored_hash: object, is_legacy: bool, renew: bool) -> Check:
     if not isinstance(stored_hash, str) or not _WELL_FORMED.fullmatch(stored_hash):
-        _harden_runtime(password, cost, cost + 1)
+        _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
         return Check(matches=False)
     stored_cost = int(stored_hash[4:6])
     attempt = password.encode()[:BCRYPT_BYTES] if is_legacy else _prehash(password)
     try:
-        matches = bool(bcrypt.check_password_hash(stored_hash, attempt))
+        matches = bool(hasher.bcrypt.check_password_hash(stored_hash, attempt))
     except ValueError:  # the salt is none, though it looks like one; nothing was hashed
-        _harden_runtime(password, cost, cost + 1)
+        _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
         return Check(matches=False)
-    # 2^c and then 2^c + ... + 2^(C-1) make 2^C: a user of another stack, with a cheaper hash, answers no sooner.
-    _harden_runtime(password, stored_cost, cost)
-    if matches and renew and (is_legacy or stored_cost < cost):
-        return Check(matches, _hash(password))
+    # 2^c and then 2^c + ... + 2^(C-1) make 2^C: a user of another stack, with a cheaper hash, is answered no sooner.
+    _harden_runtime(hasher, password, stored_cost, hasher.cost)
+    if matches and renew and (is_legacy or stored_cost < hasher.cost):
+        return Check(matches, _hash(hasher, password))
     return Check(matches)
 
 
-def _hash(password: str) -> str:
-    hashed: bytes = bcrypt.generate_password_hash(_prehash(password))
+def _hash(hasher: PasswordHasher, password: str) -> str:
+    hashed: bytes = hasher.bcrypt.generate_password_hash(_prehash(password), hasher.cost)
     return hashed.decode("ascii")
 
 
@@ -141,10 +148,13 @@ def _prehash(password: str) -> bytes:
     return base64.b64encode(hmac.digest(_PREHASH_KEY, whole, "sha384"))
 
 
-def _harden_runtime(password: str, lowest_cost: int, highest_cost: int) -> None:
-    """Hash against a decoy at every cost from the lowest up to, not including, the highest."""
+def _harden_runtime(hasher: PasswordHasher, password: str, lowest_cost: int, highest_cost: int) -> None:
+    """Make up for the time of a full check: hash against a decoy at every cost from the lowest up to the highest.
+
+    The highest is not included.
+    """
     for cost in range(lowest_cost, highest_cost):
-        bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])
+        hasher.bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])
 
 
 def _give_way_and(hashing: Callable[[], T]) -> T:

@@ -4,19 +4,20 @@ import base64
 import functools
 import re
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from flask import Flask, current_app
-from flask_jwt_extended import create_access_token, decode_token
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
 
-from authservice import extensions
 from authservice.config import ROLES_MAX
 from authservice.security import strict_json
+from authservice.state import current_state
 
 TOKEN_MAX_BYTES = 4_096
 _LEEWAY_SECONDS = 5  # a host whose clock is 3 s ahead is no forger
@@ -27,19 +28,6 @@ _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # whatever REFRESH_IDLE_DAYS may have been; the session itself ends
 _REFRESH_KEY_INFO = b"authservice: refresh tokens"
-_POLICY = "authservice.token_policy"
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How long things live, how many there may be, and the key that signs refresh tokens."""
-
-    access_lifetime: timedelta
-    idle_lifetime: timedelta
-    session_lifetime: timedelta
-    grace: timedelta
-    max_sessions: int
-    refresh_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,15 +41,35 @@ class Claims:
     expires_at: int
 
 
-def init_app(app: Flask) -> None:
-    """Set flask-jwt-extended's options; the ones that are nobody's choice stand here and not among the settings."""
-    app.extensions[_POLICY] = policy = Policy(
-        access_lifetime=timedelta(seconds=app.config["JWT_ACCESS_TOKEN_EXPIRES"]),
-        idle_lifetime=timedelta(days=app.config["REFRESH_IDLE_DAYS"]),
-        session_lifetime=timedelta(days=app.config["SESSION_MAX_DAYS"]),
-        grace=timedelta(seconds=app.config["REFRESH_GRACE_SECONDS"]),
-        max_sessions=app.config["MAX_SESSIONS"],
-        refresh_key=_refresh_key(app.config["JWT_SECRET_KEY"]),
+@dataclass(frozen=True, repr=False, eq=False)  # no repr: it holds keys
+class TokenPolicy:
+    """How long things live, how many there may be, the keys, and the tokens that they have verified."""
+
+    access_lifetime: timedelta
+    idle_lifetime: timedelta
+    session_lifetime: timedelta
+    grace: timedelta
+    max_sessions: int
+    access_key: str
+    refresh_key: bytes
+    issuer: str | None
+    audience: str | None
+    verify_once: Callable[[str], Claims]
+
+
+def init_app(app: Flask, manager: JWTManager, settings: Mapping[str, Any]) -> TokenPolicy:
+    """Set flask-jwt-extended's options and its key loader; the options that are not settings are fixed here."""
+    policy = TokenPolicy(
+        access_lifetime=timedelta(seconds=settings["JWT_ACCESS_TOKEN_EXPIRES"]),
+        idle_lifetime=timedelta(days=settings["REFRESH_IDLE_DAYS"]),
+        session_lifetime=timedelta(days=settings["SESSION_MAX_DAYS"]),
+        grace=timedelta(seconds=settings["REFRESH_GRACE_SECONDS"]),
+        max_sessions=settings["MAX_SESSIONS"],
+        access_key=settings["JWT_SECRET_KEY"],
+        refresh_key=_refresh_key(settings["JWT_SECRET_KEY"]),
+        issuer=settings["JWT_ISSUER"],
+        audience=settings["JWT_AUDIENCE"],
+        verify_once=functools.lru_cache(_REMEMBERED_TOKENS)(_verify_once),
     )
     app.config.update(
         JWT_ALGORITHM="HS256",
@@ -71,19 +79,18 @@ def init_app(app: Flask) -> None:
         JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
         JWT_ENCODE_NBF=False,
         JWT_COOKIE_CSRF_PROTECT=False,  # or a csrf claim rides along in every token
-        JWT_ENCODE_ISSUER=app.config["JWT_ISSUER"],
-        JWT_DECODE_ISSUER=app.config["JWT_ISSUER"],
-        JWT_ENCODE_AUDIENCE=app.config["JWT_AUDIENCE"],
-        JWT_DECODE_AUDIENCE=app.config["JWT_AUDIENCE"],
+        JWT_ENCODE_ISSUER=policy.issuer,
+        JWT_DECODE_ISSUER=policy.issuer,
+        JWT_ENCODE_AUDIENCE=policy.audience,
+        JWT_DECODE_AUDIENCE=policy.audience,
     )
-    extensions.jwt.init_app(app)
-    _verify_once.cache_clear()
+    manager.decode_key_loader(_key_for)
+    return policy
 
 
-def policy() -> Policy:
+def policy() -> TokenPolicy:
     """What the settings say."""
-    found: Policy = current_app.extensions[_POLICY]
-    return found
+    return current_state().tokens
 
 
 def issue_access(user_id: str, email: str, roles: tuple[str, ...], session_id: str, lifetime: timedelta) -> str:
@@ -111,10 +118,11 @@ def issue_refresh(user_id: str, session_id: str, token_id: str, issued_at: datet
         "iat": int(issued_at.timestamp()),
         "exp": int(expires_at.timestamp()),
     }
-    for claim, setting in (("iss", "JWT_ISSUER"), ("aud", "JWT_AUDIENCE")):
-        if current_app.config[setting] is not None:
-            claims[claim] = current_app.config[setting]
-    return jwt.encode(claims, policy().refresh_key, "HS256")
+    tokens = policy()
+    for claim, value in (("iss", tokens.issuer), ("aud", tokens.audience)):
+        if value is not None:
+            claims[claim] = value
+    return jwt.encode(claims, tokens.refresh_key, "HS256")
 
 
 def verify(token: str) -> Claims:
@@ -122,17 +130,16 @@ def verify(token: str) -> Claims:
 
     Raises jwt.PyJWTError or flask_jwt_extended's JWTExtendedException, jwt.ExpiredSignatureError among them.
     """
-    claims = _verify_once(token, current_app.config["JWT_SECRET_KEY"])
+    claims = policy().verify_once(token)
     if time.time() >= claims.expires_at + _LEEWAY_SECONDS:
         raise jwt.ExpiredSignatureError("the token has expired")
     return claims
 
 
-@functools.lru_cache(_REMEMBERED_TOKENS)
-def _verify_once(token: str, key: str) -> Claims:
-    """A signature's verdict never changes, so flask-jwt-extended gives it once for each token and key.
+def _verify_once(token: str) -> Claims:
+    """The verdict on a signature never changes, so each application remembers it.
 
-    Exceptions are not remembered: nobody can fill this with tokens of their own making.
+    Exceptions are not remembered: nobody can fill the cache with tokens of their own making.
     """
     _require_strict_form(token)
     claims = decode_token(token)
@@ -156,7 +163,6 @@ def _require_strict_form(token: str) -> None:
             raise jwt.InvalidTokenError("not a JSON object")
 
 
-@extensions.jwt.decode_key_loader
 def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
     """The key, once the raw claims are exactly of the kinds that we issue.
 
@@ -167,17 +173,18 @@ def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
         raise jwt.InvalidTokenError("not a header of ours")
     if not (_is_text(claims.get("sub"), _USER_ID) and _is_text(claims.get("sid"), _SESSION_ID)):
         raise jwt.InvalidTokenError("no user or session of ours")
-    lifetimes = {"access": policy().access_lifetime, "refresh": _LONGEST_REFRESH_LIFETIME}
+    tokens = policy()
+    lifetimes = {"access": tokens.access_lifetime, "refresh": _LONGEST_REFRESH_LIFETIME}
     token_type, issued_at, expires_at = claims.get("type"), claims.get("iat"), claims.get("exp")
     if not isinstance(token_type, str) or token_type not in lifetimes or not isinstance(claims.get("jti"), str):
         raise jwt.InvalidTokenError("no type or id of ours")
     if type(issued_at) is not int or type(expires_at) is not int or "nbf" in claims:
         raise jwt.InvalidTokenError("times that are not ours")
-    if "aud" in claims and current_app.config["JWT_AUDIENCE"] is None:
+    if "aud" in claims and tokens.audience is None:
         raise jwt.InvalidTokenError("meant for somebody else")  # RFC 7519 section 4.1.3
     if not 0 < expires_at - issued_at <= lifetimes[token_type].total_seconds():
         raise jwt.InvalidTokenError("a lifetime that we never give")
-    keys: dict[str, str | bytes] = {"access": current_app.config["JWT_SECRET_KEY"], "refresh": policy().refresh_key}
+    keys: dict[str, str | bytes] = {"access": tokens.access_key, "refresh": tokens.refresh_key}
     return keys[token_type]
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pymongo
+from flask import Flask, current_app
 from pymongo.collation import Collation
+from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
 
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
-from authservice.extensions import mongo
-from authservice.store import ping
+from authservice.state import current_state
+from authservice.store.client import ping
 
 ADMIN = "admin"
 ANY_CASE = Collation("en", strength=2)
@@ -56,15 +58,15 @@ class _Found:
         return self.are_unique and self.any_case is not None
 
 
-class _Indexes:
-    """What is known of them behind one client.
+class UserIndexes:
+    """What is known of the indexes of one collection.
 
-    They are built in a thread of their own, for of a big collection that takes longer than a request may, and a
+    They are built in a thread of their own, for on a big collection that takes longer than a request may, and a
     request that waited for it in the database would look like a database that does not answer.
     """
 
-    def __init__(self, client: object) -> None:
-        self.client = client
+    def __init__(self, users: Collection[dict[str, Any]]) -> None:
+        self._users = users
         self.found = _Found(are_unique=False, any_case=None, has_admins=False)
         self._fault: UsersCollectionUnfit | None = None
         self._build_at = 0.0  # each build reads the whole collection, so it is not repeated soon
@@ -95,16 +97,18 @@ class _Indexes:
                 return self._builder, False
             if time.monotonic() < self._build_at:
                 return None, False
-            self._builder = threading.Thread(target=self._build, daemon=True)
+            app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+            self._builder = threading.Thread(target=self._build, args=(app,), daemon=True)
             self._builder.start()
             return self._builder, True
 
-    def _build(self) -> None:
+    def _build(self, app: Flask) -> None:
         try:
-            ping()  # soon tells that there is no database
+            with app.app_context():
+                ping()  # soon tells that there is no database
             with pymongo.timeout(_BUILD_SECONDS):
-                self.found, error = _build_missing()
-                self._fault = None if self.found.are_enough else _fault(error)
+                self.found, error = _build_missing(self._users)
+                self._fault = None if self.found.are_enough else _fault(self._users, error)
         except DatabaseUnavailable:
             return
         except PyMongoError as failure:
@@ -118,64 +122,53 @@ class _Indexes:
             log.warning("index_not_unique", extra={"index": _ANY_CASE_NAME})
 
 
-_known = _Indexes(None)
-
-
-def _indexes() -> _Indexes:
-    global _known
-    if _known.client is not mongo.cx:
-        _known = _Indexes(mongo.cx)
-    return _known
-
-
 def ensure_indexes(wait_seconds: float | None = None) -> None:
     """Build what is missing, and wait so long; without ``wait_seconds`` as long as the database may take to answer.
 
     Safe when several workers start at once. Not to be called inside of an operation, which would hold its connection.
     Raises UsersCollectionUnfit, DatabaseUnavailable, which says as well that building goes on.
     """
-    _indexes().require(_patience_seconds() if wait_seconds is None else wait_seconds)
+    current_state().indexes.require(_patience_seconds() if wait_seconds is None else wait_seconds)
 
 
 def are_there() -> bool:
-    return _indexes().found.are_enough
+    return current_state().indexes.found.are_enough
 
 
 def any_case_is_unique() -> bool:
-    return bool(_indexes().found.any_case)
+    return bool(current_state().indexes.found.any_case)
 
 
 def any_case() -> Collation | None:
     """The collation for a lookup by e-mail; None where its index is not there: the lookup would read all users."""
-    known = _indexes()
+    known = current_state().indexes
     known.try_any_case(_patience_seconds())
     return ANY_CASE if known.found.any_case is not None else None
 
 
 def _patience_seconds() -> float:
-    assert mongo.cx is not None
-    return mongo.cx.options.timeout or _BUILD_SECONDS
+    return current_state().resilience.timeout_seconds or _BUILD_SECONDS
 
 
-def _build_missing() -> tuple[_Found, OperationFailure | None]:
-    found, error = _look(), None
+def _build_missing(users: Collection[dict[str, Any]]) -> tuple[_Found, OperationFailure | None]:
+    found, error = _look(users), None
     if not found.are_unique:
-        error = _create("email", unique=True)
+        error = _create(users, "email", unique=True)
     if found.any_case is None:
-        refused = _create("email", unique=True, name=_ANY_CASE_NAME, collation=ANY_CASE)
+        refused = _create(users, "email", unique=True, name=_ANY_CASE_NAME, collation=ANY_CASE)
         if refused and refused.code in (_DUPLICATE_KEY, _CANNOT_CREATE_INDEX):
-            refused = _create("email", name=_ANY_CASE_NAME, collation=ANY_CASE)
+            refused = _create(users, "email", name=_ANY_CASE_NAME, collation=ANY_CASE)
         error = error or refused
     # Of ten million users a few are admins; to know whether one is the last must not read the rest.
     if not found.has_admins:  # it is faster with it, and right without
-        _create("roles", name=_ADMIN_NAME, partialFilterExpression={"roles": ADMIN})
-    return _look(), error
+        _create(users, "roles", name=_ADMIN_NAME, partialFilterExpression={"roles": ADMIN})
+    return _look(users), error
 
 
-def _create(key: str, **options: Any) -> OperationFailure | None:
+def _create(users: Collection[dict[str, Any]], key: str, **options: Any) -> OperationFailure | None:
     """The error, where the database refuses. Another stack's index of another name or other options may do as well."""
     try:
-        mongo.users.create_index(key, **options)
+        users.create_index(key, **options)
     except OperationFailure as error:
         if error.timeout:
             raise
@@ -183,8 +176,8 @@ def _create(key: str, **options: Any) -> OperationFailure | None:
     return None
 
 
-def _look() -> _Found:
-    indexes = mongo.users.index_information()
+def _look(users: Collection[dict[str, Any]]) -> _Found:
+    indexes = users.index_information()
     on_email = [index for index in indexes.values() if index["key"] == [("email", 1)]]
     any_case = [bool(index.get("unique")) for index in on_email if _ignores_case(index)]
     return _Found(
@@ -206,12 +199,12 @@ def _ignores_case(index: Mapping[str, Any]) -> bool:
     return is_same and "partialFilterExpression" not in index
 
 
-def _fault(error: OperationFailure | None) -> UsersCollectionUnfit:
+def _fault(users: Collection[dict[str, Any]], error: OperationFailure | None) -> UsersCollectionUnfit:
     """Why nobody may sign up; who it is about stays untold."""
     if error is None or error.code != _DUPLICATE_KEY:
         code = error.code if error else None
         return UsersCollectionUnfit(f"The database refuses to build the unique index on email: its error {code}.")
-    without = mongo.users.find({"email": None}, {"_id": 1}).limit(2)
+    without = users.find({"email": None}, {"_id": 1}).limit(2)
     if len([*without]) == 2:
         return UsersCollectionUnfit(
             "Several of its documents have no email. If it holds something else than users, name theirs in "

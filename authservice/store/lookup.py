@@ -13,8 +13,8 @@ from bson import ObjectId
 from pymongo.collation import Collation
 
 from authservice.errors import EmailAmbiguous
-from authservice.store import asks_database
 from authservice.store.indexes import ANY_CASE, any_case
+from authservice.store.resilience import asks_database
 from authservice.store.users import PUBLIC, StoredPassword, User, collection, holder_of, read_user, stored_password
 
 _SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored

@@ -15,8 +15,9 @@ from pymongo.errors import DuplicateKeyError, WriteError
 
 from authservice.config import ROLES_MAX
 from authservice.errors import DatabaseUnavailable
-from authservice.extensions import mongo
-from authservice.store import asks_database, indexes
+from authservice.state import current_state
+from authservice.store import indexes
+from authservice.store.resilience import asks_database
 
 PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
 ADMIN = indexes.ADMIN
@@ -174,7 +175,7 @@ def delete_checked(user_id: str, checked: StoredPassword) -> bool:
 
 
 def collection() -> Collection[dict[str, Any]]:
-    return mongo.users
+    return current_state().users
 
 
 def read_user(document: Mapping[str, Any]) -> User:

@@ -13,6 +13,7 @@ from authservice import errors
 from authservice.config import BODY_MAX_BYTES
 from authservice.errors import Fault
 from authservice.security import emails, strict_json
+from authservice.state import current_state
 
 PASSWORD_MAX_CHARACTERS = 1_024
 _FAULTS_MAX = 20  # a body of 16 KiB can have a thousand, and nobody reads them
@@ -186,7 +187,7 @@ class NewPassword(Password):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         password = super()._deserialize(value, *args, **kwargs)
-        least: int = current_app.config["PASSWORD_MIN_LENGTH"]
+        least: int = current_state().settings["PASSWORD_MIN_LENGTH"]
         if len(password) < least:
             raise ValidationError(fault("too_short", f"Use at least {least} characters."))
         return password

@@ -1,8 +1,9 @@
 """The refresh token in a cookie: set, and read only where no other site can have caused the request."""
 
-from flask import Response, after_this_request, current_app, request
+from flask import Response, after_this_request, request
 
 from authservice import errors
+from authservice.state import current_state
 
 COOKIE = "__Host-refresh"  # RFC 6265bis section 4.1.3.2: this host alone, over TLS alone, for every path
 
@@ -35,7 +36,7 @@ def set_refresh_cookie(response: Response, token: str, lifetime_seconds: int) ->
 def _is_own_script() -> bool:
     """No form and no link can send X-Requested-With, and no script of another origin may: the preflight refuses it."""
     is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    is_listed = request.headers.get("Origin") in current_app.config["CORS_ORIGINS"]
+    is_listed = request.headers.get("Origin") in current_state().settings["CORS_ORIGINS"]
     return "X-Requested-With" in request.headers and (is_listed or not is_cross_site)
 
 

@@ -3,13 +3,12 @@
 import re
 
 from flask import Flask, request
-
-from authservice import extensions
+from flask_cors import CORS
 
 
 def allow_origins(app: Flask, origins: tuple[str, ...]) -> None:
     """Let pages of exactly these origins call, with the headers that a front-end sends and reads."""
-    extensions.cors.init_app(
+    CORS(
         app,
         # Compiled and anchored: of a text with a bracket, as in http://[::1]:8100, flask-cors makes an open pattern.
         origins=[re.compile(rf"{re.escape(origin)}\Z") for origin in origins],

@@ -6,7 +6,6 @@ from typing import Any
 from flask import Flask
 from flask_smorest import Api
 
-from authservice import extensions
 from authservice.web.cookies import COOKIE
 
 DESCRIPTION = """Sign up, sign in, guarded routes: an authentication backend.
@@ -59,7 +58,7 @@ def init_app(app: Flask) -> Api:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    api: Api = extensions.api
+    api = Api()
     api.DEFAULT_ERROR_RESPONSE_NAME = None  # every refusal is listed by its status instead
     api.init_app(app)
     for name in [*api.spec.components.schemas]:

@@ -6,13 +6,13 @@ from typing import Any, ParamSpec, TypeVar
 
 import jwt as pyjwt
 from flask import Flask, Response, g, request
-from flask_jwt_extended import get_jwt
+from flask_jwt_extended import JWTManager, get_jwt
 from flask_jwt_extended.exceptions import JWTExtendedException
 
-from authservice import errors, extensions
+from authservice import errors
 from authservice.errors import Refusal
 from authservice.security import tokens
-from authservice.store import sessions
+from authservice.store import session_batch
 from authservice.store.users import User
 from authservice.web import problems
 
@@ -37,7 +37,7 @@ def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T]]:
         @functools.wraps(route)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
             claims = tokens.verify(bearer_token())
-            user = sessions.find_user(claims.user_id, claims.session_id) if claims.type == "access" else None
+            user = session_batch.find_user(claims.user_id, claims.session_id) if claims.type == "access" else None
             if user is None:
                 raise errors.TokenInvalid
             g.user, g.session_id = user, claims.session_id
@@ -109,40 +109,38 @@ def bearer_token() -> str:
     return credentials.strip()
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, manager: JWTManager) -> None:
     """Answer 401 with a challenge for whatever a token can be. PyJWT's InvalidKeyError is no InvalidTokenError."""
     app.register_error_handler(pyjwt.PyJWTError, _answer_invalid)
     app.register_error_handler(pyjwt.ExpiredSignatureError, _answer_expired)
     app.register_error_handler(JWTExtendedException, _answer_invalid)
+    # For routes under flask-jwt-extended's own jwt_required: the same reads, the same answers.
+    manager.user_lookup_loader(_find_user)
+    manager.expired_token_loader(_answer_expired)
+    manager.unauthorized_loader(_answer_missing)
+    manager.invalid_token_loader(_answer_invalid)
+    manager.revoked_token_loader(_answer_invalid)
+    manager.needs_fresh_token_loader(_answer_invalid)
+    manager.user_lookup_error_loader(_answer_invalid)
+    manager.token_verification_failed_loader(_answer_invalid)
 
 
-# The rest is for routes under flask-jwt-extended's own jwt_required: the same reads, the same answers.
-
-
-@extensions.jwt.user_lookup_loader
 def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
     if claims["type"] != "access":
         return None  # whether a refresh token has been used already is not looked at here
-    user = sessions.find_user(claims["sub"], claims["sid"])
+    user = session_batch.find_user(claims["sub"], claims["sid"])
     if user is not None:
         g.user, g.session_id = user, claims["sid"]
     return user
 
 
-@extensions.jwt.expired_token_loader
 def _answer_expired(*_: Any) -> Response:
     return problems.render(errors.TokenExpired())
 
 
-@extensions.jwt.unauthorized_loader
 def _answer_missing(*_: Any) -> Response:
     return problems.render(errors.TokenMissing())
 
 
-@extensions.jwt.invalid_token_loader
-@extensions.jwt.revoked_token_loader
-@extensions.jwt.needs_fresh_token_loader
-@extensions.jwt.user_lookup_error_loader
-@extensions.jwt.token_verification_failed_loader
 def _answer_invalid(*_: Any) -> Response:
     return problems.render(errors.TokenInvalid())

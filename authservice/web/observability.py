@@ -17,8 +17,8 @@ from flask import Flask, Response, current_app, g, has_request_context, request
 from marshmallow import Schema, fields
 from prometheus_client import Counter, Histogram
 
-from authservice import audit, errors, metrics, store
-from authservice.store import indexes
+from authservice import audit, errors, metrics
+from authservice.store import client, indexes
 from authservice.web.blueprint import Blueprint
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
 from authservice.web.timing import ARRIVED
@@ -97,7 +97,7 @@ def check_readiness() -> dict[str, str]:
 
     They can when the database answers within its time-out, and can take new users.
     """
-    store.ping()
+    client.ping()
     indexes.ensure_indexes()
     return {"status": "ok"}
 

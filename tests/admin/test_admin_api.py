@@ -207,7 +207,8 @@ def test_of_two_admins_who_demote_each_other_at_once_one_stays_and_the_spared_ke
         both = [threading.Thread(target=demote, args=args) for args in ((admin, bobs_id), (bobs_token, own_id))]
         [thread.start() for thread in both]
         [thread.join() for thread in both]
-        assert not (store.is_last_admin(own_id) and store.is_last_admin(bobs_id))
+        with app.app_context():
+            assert not (store.is_last_admin(own_id) and store.is_last_admin(bobs_id))
         for user_id, status in statuses.items():
             if status == 409:
                 assert database.users.find_one({"_id": ObjectId(user_id)})["roles"] == ["admin", "auditor"]

@@ -7,9 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from authservice.security import passwords
 from tests.api.answers import assert_ok, assert_problem, captured_log
-from tests.conftest import ALICE, PASSWORD, bearer
+from tests.conftest import ALICE, PASSWORD, bearer, state_of
 from tests.service import free_port
 
 GOOD = {"email": ALICE, "password": PASSWORD}
@@ -78,7 +77,7 @@ def test_a_wrong_method_is_told_the_right_ones(client, path, method, allowed):
 
 def test_a_full_gate_says_when_to_come_back(settings, request):
     settings |= {"BCRYPT_CONCURRENCY": 1, "BCRYPT_QUEUE": 0}
-    client = request.getfixturevalue("client")
+    app, client = request.getfixturevalue("app"), request.getfixturevalue("client")
     leave = threading.Event()
     occupied = threading.Event()
 
@@ -86,7 +85,7 @@ def test_a_full_gate_says_when_to_come_back(settings, request):
         occupied.set()
         leave.wait(60)
 
-    holder = threading.Thread(target=passwords.gate.run, args=(occupy,))
+    holder = threading.Thread(target=state_of(app).hasher.gate.run, args=(occupy,))
     holder.start()
     try:
         assert occupied.wait(60)

@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from authservice import create_app
 from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED
-from authservice.extensions import mongo
 from tests.conftest import ALICE, CHARLIE, PASSWORD, SECRET
 from tests.server.processes import run
 
@@ -102,19 +100,11 @@ def test_help_lists_every_command(users):
         ["delete", ALICE, "--yes"],
     ],
 )
-def test_a_database_that_is_away_is_one_line(arguments):
-    app = create_app(
-        {
-            "MONGO_URI": "mongodb://127.0.0.1:1/x",
-            "JWT_SECRET_KEY": SECRET,
-            "MONGO_TIMEOUT_MS": 100,
-            "BCRYPT_LOG_ROUNDS": 4,
-        }
-    )
+def test_a_database_that_is_away_is_one_line(make_app, arguments):
+    app = make_app(MONGO_URI="mongodb://127.0.0.1:1/x", MONGO_TIMEOUT_MS=100)
     away = app.test_cli_runner().invoke(args=["users", *arguments], input=PASSWORD)
     assert (away.exit_code, away.stdout) == (EXIT_DATABASE, "")
     assert away.stderr == DATABASE_AWAY
-    mongo.cx.close()
 
 
 def flask_users(*arguments: str, **environment: str):

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from authservice.store import CONNECTIONS_PER_WORKER
+from authservice.store.client import CONNECTIONS_PER_WORKER
 from tests.faults.load import Load
 from tests.faults.proxy import Proxy
 from tests.faults.test_database_dies import AWAY_SECONDS, HEAL_SECONDS, assert_503_in_time, wait_until_passed

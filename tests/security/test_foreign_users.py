@@ -10,10 +10,9 @@ import pytest
 from bson import Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
 
-from authservice.extensions import mongo
 from authservice.store import users
 from tests.api.answers import assert_ok, assert_problem
-from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in
+from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in, state_of
 
 TUTORIAL_HASH = "$2b$10$2WLRRE/IWW.1yXcEyt0sZeFS/257w6SAaigbMNMfcqX1JNZ1KKXGO"  # of "password"
 
@@ -174,7 +173,7 @@ def test_a_time_that_only_other_languages_have_is_read_as_absent(app, millisecon
     """The embedded server takes none such, so here the document comes from its wire form; MongoDB would send it."""
     user_id = ObjectId()
     wire = bson.encode({"_id": user_id, "email": ALICE, "createdAt": DatetimeMS(milliseconds)})
-    user = users.read_user(bson.decode(wire, mongo.cx.codec_options))
+    user = users.read_user(bson.decode(wire, state_of(app).client.codec_options))
     assert (user.email, user.created_at) == (ALICE, user_id.generation_time)
 
 

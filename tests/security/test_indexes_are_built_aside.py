@@ -24,7 +24,7 @@ def hashed():
 
 def test_sign_ins_and_guards_go_on_while_sign_ups_are_told_to_come_again(client, database, hashed, monkeypatch):
     build, may_go_on = indexes._build_missing, threading.Event()
-    monkeypatch.setattr(indexes, "_build_missing", lambda: may_go_on.wait(30) and build())
+    monkeypatch.setattr(indexes, "_build_missing", lambda users: may_go_on.wait(30) and build(users))
     database.users.insert_one({"email": ALICE, "password": hashed})
     for _ in range(3):
         token = sign_in(client, ALICE)["token"]
@@ -39,7 +39,7 @@ def test_sign_ins_and_guards_go_on_while_sign_ups_are_told_to_come_again(client,
 def test_a_build_that_fails_is_no_database_that_does_not_answer(client, database, hashed, monkeypatch):
     tries = []
 
-    def fail():
+    def fail(users):
         tries.append(1)
         raise NetworkTimeout("as one that takes too long")
 

@@ -9,10 +9,9 @@ import pytest
 
 from authservice.auth import service
 from authservice.errors import CredentialsInvalid
-from authservice.security import passwords
 from authservice.web.timing import GRID_SECONDS
 from tests.api.answers import assert_ok, assert_problem
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, state_of
 
 COST = 7
 
@@ -131,14 +130,14 @@ def test_no_refusal_leaves_before_the_grid(ask):
 
 def test_a_full_gate_tells_no_more(settings, request):
     settings |= {"BCRYPT_CONCURRENCY": 1, "BCRYPT_QUEUE": 0}
-    ask = request.getfixturevalue("ask")
+    ask, app = request.getfixturevalue("ask"), request.getfixturevalue("app")
     leave, occupied = threading.Event(), threading.Event()
 
     def occupy():
         occupied.set()
         leave.wait(60)
 
-    holder = threading.Thread(target=passwords.gate.run, args=(occupy,))
+    holder = threading.Thread(target=state_of(app).hasher.gate.run, args=(occupy,))
     holder.start()
     try:
         assert occupied.wait(60)

@@ -11,7 +11,7 @@ from bson import Int64, ObjectId
 
 from authservice.security import passwords
 from tests.api.answers import assert_ok, assert_problem
-from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
+from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in, state_of
 
 # Made by Node's bcrypt 6 and bcryptjs 3, at cost 4.
 NODE_HASHES = json.loads(Path(__file__).with_name("node_hashes.json").read_text())
@@ -243,10 +243,10 @@ class TestTheGate:
 
         def occupy(number):
             for _ in range(number):
-                holders.append(threading.Thread(target=passwords.gate.run, args=(lambda: leave.wait(60),)))
+                holders.append(threading.Thread(target=state_of(app).hasher.gate.run, args=(lambda: leave.wait(60),)))
                 holders[-1].start()
             give_up = time.monotonic() + 30
-            while passwords.gate._free_places > sum(places) - number:
+            while state_of(app).hasher.gate._free_places > sum(places) - number:
                 assert time.monotonic() < give_up
                 time.sleep(0.001)
 
@@ -285,17 +285,17 @@ class TestTheGate:
         waiting = threading.Thread(target=lambda: answers.append(attempt(app.test_client(), ALICE, PASSWORD)))
         waiting.start()
         give_up = time.monotonic() + 30
-        while passwords.gate._free_places > 0 and not answers:
+        while state_of(app).hasher.gate._free_places > 0 and not answers:
             assert time.monotonic() < give_up
             time.sleep(0.001)
         gate.open()
         waiting.join()
         assert_ok(answers[0])
 
-    def test_a_place_is_given_back_whatever_happens(self, client, alice, places):
+    def test_a_place_is_given_back_whatever_happens(self, app, client, alice, places):
         for _ in range(sum(places) + 2):
             assert_wrong(client, ALICE, "wrong")
             assert_problem(client.post("/users", json={"email": ALICE, "password": PASSWORD}), 409, "email_taken")
             with pytest.raises(ZeroDivisionError):
-                passwords.gate.run(lambda: 1 // 0)
+                state_of(app).hasher.gate.run(lambda: 1 // 0)
         assert_ok(attempt(client, ALICE, PASSWORD))

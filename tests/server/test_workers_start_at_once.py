@@ -55,3 +55,12 @@ def test_four_workers_build_each_index_once_and_200_sign_ups_make_one_account(se
     assert {*database.users.index_information()} == {"_id_", "email_1", "email_any_case", "roles_admin"}
     assert "Traceback" not in service.output()
     assert "database_error" not in service.output()
+
+
+def test_a_wrapped_app_is_warned_of_and_builds_its_indexes_at_the_first_sign_up(serve, database):
+    service = serve(workers=1, app="tests.server.pieces:create()")
+    assert "the app is wrapped" in service.output()
+    assert "users" not in database.list_collection_names()
+    person = {"email": spelling(0), "password": PASSWORD}
+    assert requests.post(f"{service.url}/users", json=person, timeout=20).status_code == 201
+    assert unique_indexes(database) == {"email_1", "email_any_case"}

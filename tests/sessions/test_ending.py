@@ -107,8 +107,9 @@ def test_a_session_never_starts_for_one_who_was_disabled_while_the_password_was_
     """The write that starts a session asks once more; the check and the write are not one moment."""
     from authservice.store import lookup, sessions, users
 
-    user, stored = lookup.find_with_password([ALICE])
-    session = sessions.of(user.id)[0]
-    assert users.change(user.id, is_disabled=True)
-    assert not sessions.start(user.id, stored, session, 20, None)
+    with app.app_context():
+        user, stored = lookup.find_with_password([ALICE])
+        session = sessions.of(user.id)[0]
+        assert users.change(user.id, is_disabled=True)
+        assert not sessions.start(user.id, stored, session, 20, None)
     assert database.users.find_one({})["sessions"] == []

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import g, request_finished
 
-from authservice.store import sessions
-from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in
+from authservice.store import session_batch
+from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in, state_of
 from tests.faults.proxy import Proxy
 from tests.server.processes import wait_until
 from tests.service import ROOT
@@ -46,16 +46,16 @@ def held():
 
 
 @pytest.fixture
-def groups(monkeypatch):
-    """All guards that asked together, group by group."""
+def batches(monkeypatch):
+    """All batches, in their order."""
     made = []
 
-    class Recorded(sessions._Guards):
+    class Recorded(session_batch.LookupBatch):
         def __init__(self):
             super().__init__()
             made.append(self)
 
-    monkeypatch.setattr(sessions, "_Guards", Recorded)
+    monkeypatch.setattr(session_batch, "LookupBatch", Recorded)
     return made
 
 
@@ -86,8 +86,8 @@ def timed(app, token):
 class Together:
     """Requests that are sent while an earlier one holds the connection."""
 
-    def __init__(self, app, held, groups, token):
-        self._app, self._held, self._groups, self._token = app, held, groups, token
+    def __init__(self, app, held, batches, token):
+        self._app, self._held, self._batches, self._token = app, held, batches, token
         self._threads = ThreadPoolExecutor(100)
 
     def ask(self, token, path="/users/test"):
@@ -98,7 +98,7 @@ class Together:
         self._first = self.ask(self._token)
         assert self._held.has_read.wait(PATIENCE_SECONDS)
         self._held.seen.clear()
-        self._groups.clear()
+        self._batches.clear()
         return self
 
     def __exit__(self, *_):
@@ -117,58 +117,58 @@ class Together:
         return [answer.status_code for answer in self.answers(tokens)]
 
     def waiting(self):
-        """The first of each group for the connection, the others for what he is answered."""
-        events = [guards.are_answered for guards in self._groups]
+        """The first of each batch for the connection, the others for its answer."""
+        events = [batch.answered for batch in self._batches]
         return len(events) + sum(len(event._cond._waiters) for event in events if event)
 
 
 def test_many_who_ask_together_are_one_read_and_each_gets_his_own_answer(
-    app, client, held, groups, alice, bob, database
+    app, client, held, batches, alice, bob, database
 ):
     disabled, deleted = (token_of(client, f"{name}@example.com") for name in ("disabled", "deleted"))
     database.users.update_one({"email": "disabled@example.com"}, {"$set": {"disabledAt": "yesterday"}})
     database.users.delete_one({"email": "deleted@example.com"})
-    with Together(app, held, groups, alice) as together:
+    with Together(app, held, batches, alice) as together:
         statuses = together.statuses([alice, bob, disabled, deleted] * 10)
         assert statuses == [200, 200, 401, 401] * 10
         assert held.reads == 1
 
 
-def test_each_is_shown_himself(app, held, groups, alice, bob):
-    with Together(app, held, groups, alice) as together:
+def test_each_is_shown_himself(app, held, batches, alice, bob):
+    with Together(app, held, batches, alice) as together:
         answers = together.answers([alice, bob] * 10, "/users/me")
         assert [answer.get_json()["email"] for answer in answers] == [ALICE, BOB] * 10
         assert held.reads == 1
 
 
-def test_of_two_sessions_of_one_user_each_is_asked_for(app, client, held, groups, alice, bob):
+def test_of_two_sessions_of_one_user_each_is_asked_for(app, client, held, batches, alice, bob):
     ended = sign_in(client, ALICE)["token"]
     assert client.delete("/auth", headers=bearer(ended)).status_code == 204
-    with Together(app, held, groups, bob) as together:
+    with Together(app, held, batches, bob) as together:
         assert together.statuses([alice, ended, alice, ended, bob]) == [200, 401, 200, 401, 200]
 
 
-def test_nobody_is_answered_by_a_read_that_was_sent_before_he_asked(app, held, groups, alice, database):
-    with Together(app, held, groups, alice) as together:
+def test_nobody_is_answered_by_a_read_that_was_sent_before_he_asked(app, held, batches, alice, database):
+    with Together(app, held, batches, alice) as together:
         database.users.update_one({"email": ALICE}, {"$set": {"sessions": []}})  # the first read knows nothing of it
         assert together.statuses([alice]) == [401]
 
 
-def test_more_than_one_read_takes_are_all_answered(app, client, held, groups, alice, monkeypatch):
-    monkeypatch.setattr(sessions, "_GUARDS_MAX", 3)
+def test_more_than_one_read_takes_are_all_answered(app, client, held, batches, alice, monkeypatch):
+    monkeypatch.setattr(session_batch, "_BATCH_MAX", 3)
     tokens = [token_of(client, f"{number}@example.com") for number in range(8)]
-    with Together(app, held, groups, alice) as together:
+    with Together(app, held, batches, alice) as together:
         assert together.statuses(tokens) == [200] * 8
         assert held.reads == 3
 
 
-def test_what_the_read_took_counts_for_all_of_them(app, held, groups, alice, bob):
+def test_what_the_read_took_counts_for_all_of_them(app, held, batches, alice, bob):
     taken = []
 
     def look(app, response):
-        taken.append(g.database_time.seconds)
+        taken.append(g.time_budget.query_seconds)
 
-    with request_finished.connected_to(look, app), Together(app, held, groups, alice) as together:
+    with request_finished.connected_to(look, app), Together(app, held, batches, alice) as together:
         assert together.statuses([bob, alice]) == [200, 200]
     assert len(taken) == 3
     assert min(taken) > 0
@@ -179,8 +179,8 @@ class TestWhereTheFirstWaitsTooLong:
     def settings(self, settings):
         return {**settings, "MONGO_TIMEOUT_MS": 4_000}  # of which a request waits two seconds for a connection
 
-    def test_who_came_later_waits_on(self, app, held, groups, alice, bob):
-        with Together(app, held, groups, alice) as together:
+    def test_who_came_later_waits_on(self, app, held, batches, alice, bob):
+        with Together(app, held, batches, alice) as together:
             first = together.ask(alice)
             time.sleep(1.2)
             later = [together.ask(token) for token in (bob, alice, bob)]
@@ -188,8 +188,8 @@ class TestWhereTheFirstWaitsTooLong:
             held.may_answer.set()
             assert [answer.result(PATIENCE_SECONDS).status_code for answer in later] == [200] * 3
 
-    def test_nobody_waits_longer_than_his_own_two_seconds(self, app, held, groups, alice, bob):
-        with Together(app, held, groups, alice) as together:
+    def test_nobody_waits_longer_than_his_own_two_seconds(self, app, held, batches, alice, bob):
+        with Together(app, held, batches, alice) as together:
             asked = []
             for token in [alice, bob] * 4:
                 asked.append(together._threads.submit(timed, app, token))
@@ -211,9 +211,9 @@ class TestThroughAProxy:
         uri = settings["MONGO_URI"].replace(database_server, f"127.0.0.1:{proxy.port}")
         return {**settings, "MONGO_URI": uri}
 
-    def test_a_document_that_is_no_utf_8_is_no_fault_of_the_others(self, app, held, groups, proxy, alice, bob):
+    def test_a_document_that_is_no_utf_8_is_no_fault_of_the_others(self, app, held, batches, proxy, alice, bob):
         proxy.replaced[BOB.encode()] = b"\xff" * len(BOB)
-        with Together(app, held, groups, alice) as together:
+        with Together(app, held, batches, alice) as together:
             assert together.statuses([bob, alice, bob]) == [200] * 3
             assert held.reads == 1
         me = app.test_client().get("/users/me", headers=bearer(bob))
@@ -231,7 +231,7 @@ class TestThroughAProxy:
                 answers = list(threads.map(lambda token: timed(app, token), [alice, bob] * 10))
             assert {status for status, _ in answers} == {503}
             assert max(seconds for _, seconds in answers) < 2.5
-            assert sessions._gathering is None
+            assert state_of(app).lookups.open_batch is None
             proxy.mode = "pass"
             wait_until(lambda: timed(app, alice)[0] == 200)
 

@@ -2,9 +2,7 @@
 
 import pytest
 
-from authservice import create_app
 from authservice.config import SETTINGS, ConfigurationError, load
-from authservice.extensions import mongo
 from tests.conftest import SECRET
 from tests.server.processes import run
 
@@ -76,18 +74,16 @@ def test_create_app_takes_settings_and_nothing_else():
 
 
 @pytest.mark.parametrize("key", ["1234567890", "true", "null", '{"a": 1}'])
-def test_flasks_own_secret_key_reaches_the_app_as_it_was_written(settings, monkeypatch, key):
+def test_flasks_own_secret_key_reaches_the_app_as_it_was_written(make_app, monkeypatch, key):
     monkeypatch.setenv("FLASK_SECRET_KEY", key)
-    app = create_app(settings)
+    app = make_app()
     assert app.secret_key == key
     assert app.config["JWT_SECRET_KEY"] == SECRET
-    mongo.cx.close()
 
 
-def test_flasks_own_secret_key_is_not_empty_and_may_be_left_out(settings):
+def test_flasks_own_secret_key_is_not_empty_and_may_be_left_out(make_app):
     assert faults_of({**GOOD, "FLASK_SECRET_KEY": ""}) == ["FLASK_SECRET_KEY must not be empty"]
-    assert create_app(settings).secret_key is None
-    mongo.cx.close()
+    assert make_app().secret_key is None
 
 
 @pytest.mark.parametrize("command", [("gunicorn", "wsgi:app"), ("flask", "--app", "wsgi", "users", "list")])

@@ -5,9 +5,7 @@ import json
 import jwt
 import pytest
 
-from authservice import create_app
 from authservice.config import SETTINGS, instance_path, load
-from authservice.extensions import mongo
 from authservice.web.bodies import StrictJSONProvider
 from tests.conftest import ALICE, PASSWORD, SECRET, bearer, sign_in
 
@@ -22,32 +20,31 @@ def test_every_setting_is_in_the_apps_config(app):
     assert {setting.name for setting in SETTINGS} <= app.config.keys()
 
 
-def test_the_instance_folder_is_flasks_own_or_the_one_that_is_named(settings, tmp_path):
+def test_the_instance_folder_is_flasks_own_or_the_one_that_is_named(make_app, tmp_path):
     assert instance_path(load({})).name in ("instance", "authservice-instance")
     assert instance_path(load({"FLASK_INSTANCE_PATH": str(tmp_path)})) == tmp_path
     file = tmp_path / "where"
     file.write_text(f"{tmp_path}\n")
     assert instance_path(load({"FLASK_INSTANCE_PATH_FILE": str(file)})) == tmp_path
-    app = create_app({**settings, "INSTANCE_PATH": str(tmp_path)})
+    app = make_app(INSTANCE_PATH=str(tmp_path))
     assert app.instance_path == str(tmp_path)
 
 
 @pytest.mark.parametrize("settings_of_ours", [{}, NAMES], ids=["none", "both"])
-def test_issuer_and_audience_are_in_tokens_when_they_are_set_and_only_then(settings, settings_of_ours):
-    client = create_app({**settings, **settings_of_ours}).test_client()
+def test_issuer_and_audience_are_in_tokens_when_they_are_set_and_only_then(make_app, settings_of_ours):
+    client = make_app(**settings_of_ours).test_client()
     assert client.post("/users", json={"email": ALICE, "password": PASSWORD}).status_code == 201
     token = sign_in(client, ALICE)["token"]
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims.get("iss") == settings_of_ours.get("JWT_ISSUER")
     assert claims.get("aud") == settings_of_ours.get("JWT_AUDIENCE")
     assert client.get("/users/test", headers=bearer(token)).status_code == 200
-    mongo.cx.close()
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud"])
 @pytest.mark.parametrize("value", [None, "another", 7, ["x"]])
-def test_a_token_without_the_issuer_or_audience_that_is_set_is_refused(settings, claim, value):
-    client = create_app({**settings, **NAMES}).test_client()
+def test_a_token_without_the_issuer_or_audience_that_is_set_is_refused(make_app, claim, value):
+    client = make_app(**NAMES).test_client()
     assert client.post("/users", json={"email": ALICE, "password": PASSWORD}).status_code == 201
     claims = jwt.decode(sign_in(client, ALICE)["token"], options={"verify_signature": False})
     forged = {name: content for name, content in {**claims, claim: value}.items() if content is not None}
@@ -57,12 +54,10 @@ def test_a_token_without_the_issuer_or_audience_that_is_set_is_refused(settings,
         token = jwt.encode(forged, SECRET, "HS256")
     answer = client.get("/users/test", headers=bearer(token))
     assert (answer.status_code, answer.get_json()["code"]) == (401, "token_invalid")
-    mongo.cx.close()
 
 
-def test_a_value_out_of_json_changes_nothing_that_was_checked(settings, monkeypatch):
+def test_a_value_out_of_json_changes_nothing_that_was_checked(make_app, monkeypatch):
     monkeypatch.setenv("FLASK_PASSWORD_MIN_LENGTH", "12")
     monkeypatch.setenv("FLASK_JWT_ISSUER", "true")
-    app = create_app(settings)
+    app = make_app()
     assert (app.config["PASSWORD_MIN_LENGTH"], app.config["JWT_ISSUER"]) == (12, "true")
-    mongo.cx.close()

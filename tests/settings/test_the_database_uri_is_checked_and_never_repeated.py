@@ -6,8 +6,7 @@ from pymongo import ReadPreference
 
 from authservice import create_app
 from authservice.config import ConfigurationError, load
-from authservice.extensions import mongo
-from tests.conftest import SECRET
+from tests.conftest import SECRET, state_of
 
 PASSWORD_IN_URI = "hunter2-of-the-database"
 NOT_A_URI = "is not a URI such as mongodb://127.0.0.1:27017/authexample"
@@ -81,11 +80,12 @@ def test_a_uri_that_can_work_is_taken_as_it_is(uri):
     assert load({"FLASK_MONGO_URI": uri, "FLASK_JWT_SECRET_KEY": SECRET})["MONGO_URI"] == uri
 
 
-def client_of(uri):
-    create_app({"MONGO_URI": uri, "JWT_SECRET_KEY": SECRET})
-    assert mongo.cx is not None
-    assert mongo.db is not None
-    return mongo.cx
+def users_of(uri, **more):
+    return state_of(create_app({"MONGO_URI": uri, "JWT_SECRET_KEY": SECRET, **more})).users
+
+
+def client_of(uri, **more):
+    return users_of(uri, **more).database.client
 
 
 def test_what_the_uri_leaves_open_is_set_for_safety():
@@ -95,25 +95,25 @@ def test_what_the_uri_leaves_open_is_set_for_safety():
     assert client.codec_options == CodecOptions(
         tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
     )
-    assert mongo.db.name == "authexample"
+    assert users_of("mongodb://127.0.0.1:1/authexample").database.name == "authexample"
 
 
 def test_a_lagging_secondary_is_never_asked_who_may_pass():
-    client_of("mongodb://127.0.0.1:1/authexample?readPreference=secondary")
-    assert mongo.users.read_preference == ReadPreference.PRIMARY
+    users = users_of("mongodb://127.0.0.1:1/authexample?readPreference=secondary")
+    assert users.read_preference == ReadPreference.PRIMARY
 
 
 def test_what_the_uri_says_wins():
     said = "timeoutMS=700&w=1&journal=false&tz_aware=false&appname=theirs&MAXPOOLSIZE=3"
-    client = client_of(f"mongodb://127.0.0.1:1/other?{said}")
+    users = users_of(f"mongodb://127.0.0.1:1/other?{said}")
+    client = users.database.client
     assert client.options.timeout == 0.7
     assert client.options.pool_options.max_pool_size == 3
     assert client.write_concern.document == {"w": 1, "j": False}
     assert client.codec_options.tz_aware is True  # or the service could not compare a time with its own
     assert client.options.pool_options.appname == "theirs"
-    assert mongo.db.name == "other"
+    assert users.database.name == "other"
 
 
 def test_the_time_out_is_a_setting():
-    create_app({"MONGO_URI": "mongodb://127.0.0.1:1/x", "JWT_SECRET_KEY": SECRET, "MONGO_TIMEOUT_MS": 250})
-    assert mongo.cx.options.timeout == 0.25
+    assert client_of("mongodb://127.0.0.1:1/x", MONGO_TIMEOUT_MS=250).options.timeout == 0.25

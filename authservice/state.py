@@ -1,0 +1,43 @@
+"""What an application has of its own: one frozen object in ``app.extensions``, shared with no other application."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, current_app
+
+if TYPE_CHECKING:  # each part is defined above this floor, by the module that uses it
+    from pymongo import MongoClient
+    from pymongo.collection import Collection
+
+    from authservice.security.passwords import PasswordHasher
+    from authservice.security.tokens import TokenPolicy
+    from authservice.store.indexes import UserIndexes
+    from authservice.store.resilience import Resilience
+    from authservice.store.session_batch import SessionLookups
+
+_NAME = "authservice"
+
+
+@dataclass(frozen=True, repr=False, eq=False, slots=True)  # no repr: the settings hold secrets
+class State:
+    """Made by ``create_app``, before the first request. The parts that change guard themselves."""
+
+    settings: Mapping[str, Any]
+    client: "MongoClient[dict[str, Any]]"
+    users: "Collection[dict[str, Any]]"
+    resilience: "Resilience"
+    indexes: "UserIndexes"
+    lookups: "SessionLookups"
+    hasher: "PasswordHasher"
+    tokens: "TokenPolicy"
+
+
+def bind(app: Flask, state: State) -> None:
+    app.extensions[_NAME] = state
+
+
+def current_state() -> State:
+    """The state of the application that handles this request or command. Raises RuntimeError outside of both."""
+    state: State = current_app.extensions[_NAME]
+    return state
