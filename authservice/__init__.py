@@ -49,7 +49,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
             users=users_collection,
             resilience=Resilience.of(users_collection.database.client),
             indexes=UserIndexes(users_collection),
-            lookups=SessionLookups(),
+            lookups=SessionLookups(users_collection),
             hasher=passwords.init_app(app, settings),
             tokens=tokens.init_app(app, jwt, settings),
         ),

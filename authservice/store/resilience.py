@@ -147,9 +147,10 @@ class Resilience:
         """The request's. Outside of requests nothing adds up: the command line asks page after page, without limit."""
         if not has_request_context():
             return TimeBudget(self.timeout_seconds)
-        found: TimeBudget | None = g.get("time_budget")
+        context = g._get_current_object()
+        found: TimeBudget | None = context.get("time_budget")
         if found is None:
-            found = g.time_budget = TimeBudget(self.timeout_seconds)
+            found = context.time_budget = TimeBudget(self.timeout_seconds)
         return found
 
 

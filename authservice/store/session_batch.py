@@ -2,15 +2,17 @@
 
 import threading
 import time
+from typing import Any
 
 import gevent
 from bson import ObjectId
 from gevent import monkey
+from pymongo.collection import Collection
 
 from authservice.errors import DatabaseUnavailable
 from authservice.state import current_state
 from authservice.store.resilience import asks_database, charge_query, charge_wait
-from authservice.store.users import PUBLIC, User, collection, now, read_user
+from authservice.store.users import PUBLIC, User, now, read_user
 
 _BATCH_MAX = 64  # lookups in one read
 _OPEN_SECONDS = 0.005  # at most, where a worker is never idle
@@ -34,7 +36,8 @@ class LookupBatch:
 class SessionLookups:
     """The batch of an application that the next lookup joins."""
 
-    def __init__(self) -> None:
+    def __init__(self, users: Collection[dict[str, Any]]) -> None:
+        self.users = users
         self.open_batch: LookupBatch | None = None
         self._lock = threading.Lock()
 
@@ -104,6 +107,6 @@ def find_users(lookups: SessionLookups, batch: LookupBatch) -> dict[ObjectId, Us
     started = time.perf_counter()
     alive = {"$elemMatch": {"id": {"$in": [*batch.sessions.values()]}, "expiresAt": {"$gt": now()}}}
     condition = {"_id": {"$in": [*batch.sessions]}, "disabledAt": None, "sessions": alive}
-    users = {document["_id"]: read_user(document) for document in collection().find(condition, PUBLIC)}
+    users = {document["_id"]: read_user(document) for document in lookups.users.find(condition, PUBLIC)}
     batch.seconds = time.perf_counter() - started
     return users

@@ -40,7 +40,8 @@ def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T]]:
             user = session_batch.find_user(claims.user_id, claims.session_id) if claims.type == "access" else None
             if user is None:
                 raise errors.TokenInvalid
-            g.user, g.session_id = user, claims.session_id
+            context = g._get_current_object()
+            context.user, context.session_id = user, claims.session_id
             return route(*args, **kwargs)
 
         return guarded
