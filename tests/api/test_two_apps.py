@@ -107,11 +107,14 @@ def test_guards_of_both_that_ask_together_are_answered_each_by_its_own_database(
             assert statuses.result(120) == {200 if name == "first" else 401}
 
 
-def test_what_one_has_verified_is_not_verified_for_the_other(make):
-    """The same secret, but another issuer."""
-    apps = {name: make(name, JWT_SECRET_KEY=SETTINGS["first"]["JWT_SECRET_KEY"]) for name in SETTINGS}
-    for name in (*SETTINGS, *SETTINGS):
-        walk(apps, name, f"{uuid.uuid4().hex}@example.com")
+def test_what_one_has_verified_is_verified_again_for_the_other(make):
+    """The same users and the same secret, but another issuer."""
+    clients = [make("first", JWT_ISSUER=issuer).test_client() for issuer in ("one", "two")]
+    assert_ok(clients[0].post("/users", json={"email": ALICE, "password": PASSWORD}), 201)
+    for here, there in (clients, clients[::-1]):
+        token = sign_in(here, ALICE)["token"]
+        assert_ok(here.get("/users/test", headers=bearer(token)))
+        assert_problem(there.get("/users/test", headers=bearer(token)), 401, "token_invalid")
 
 
 def test_each_has_its_own_settings(apps):
