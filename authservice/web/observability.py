@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, current_app, g, has_request_context, request
+from flask import Flask, Response, g, has_request_context, request
 from marshmallow import Schema, fields
 from prometheus_client import Counter, Histogram
 
 from authservice import audit, errors, metrics
+from authservice.state import current_state
 from authservice.store import client, indexes
 from authservice.web.blueprint import Blueprint
 from authservice.web.problems import REQUEST_ID, SECURITY_HEADERS
@@ -110,7 +111,7 @@ def show_metrics() -> Response:
 
     FLASK_METRICS can switch this off, or keep it to an address that serves nothing else but /healthz.
     """
-    if current_app.config["METRICS"] != "on" and AT_METRICS_ADDRESS not in request.environ:
+    if current_state().settings["METRICS"] != "on" and AT_METRICS_ADDRESS not in request.environ:
         raise errors.NotFound
     return Response(metrics.exposition(), content_type=METRICS_MEDIA_TYPE)
 
