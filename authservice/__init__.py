@@ -11,9 +11,10 @@ from flask import Flask
 from flask_jwt_extended import JWTManager
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from authservice import cli, config, embedded, state
+from authservice import config, embedded, serving, state
 from authservice.admin import routes as admin
 from authservice.auth import routes as auth
+from authservice.cli import users as user_commands
 from authservice.security import passwords, tokens
 from authservice.state import State
 from authservice.store.client import connect
@@ -29,8 +30,9 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 
     Raises ConfigurationError with every fault named, EmbeddedUnavailable.
     """
+    serving.require_own_configuration()
     settings = config.load(os.environ, overrides)
-    app = Flask(__name__, instance_path=settings["INSTANCE_PATH"], static_folder=None)
+    app = Flask(__name__, instance_path=str(config.instance_path(settings)), static_folder=None)
     # Asked four times a request whether a function is a coroutine; Flask's answer about a function never changes.
     app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
     app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
@@ -64,7 +66,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint, observability.blueprint):
         api.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)
-    app.cli.add_command(cli.group)
+    app.cli.add_command(user_commands.group)
 
     hops = settings["TRUSTED_PROXIES"]
     if hops:

@@ -1,6 +1,6 @@
 """The figures at /metrics, for Prometheus.
 
-Under gunicorn each worker writes its own into a file of PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py sets, and any
+Under gunicorn each worker writes its own into a file of PROMETHEUS_MULTIPROC_DIR, which gunicorn_conf.py sets, and any
 worker can sum them up.
 """
 

@@ -18,7 +18,7 @@ from pymongo.database import Database
 from authservice import create_app, embedded
 from authservice.state import State
 from authservice.web.observability import JSONFormatter
-from tests.service import Service
+from tests.service import ROOT, Service
 
 SECRET = "tests-sign-with-this-secret-and-nothing-else-does"
 PASSWORD = "correct horse battery"
@@ -141,7 +141,14 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """
     running: list[Service] = []
 
-    def start(workers: int = 2, ready: str = "/healthz", app: str = "wsgi:app", **environment: str) -> Service:
+    def start(
+        workers: int = 2,
+        ready: str = "/healthz",
+        app: str = "wsgi:app",
+        command: tuple[str, ...] | None = None,
+        cwd: Path = ROOT,
+        **environment: str,
+    ) -> Service:
         service = Service(
             tmp_path / f"service-{len(running)}.log",
             {
@@ -153,6 +160,8 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
                 **environment,
             },
             app,
+            command,
+            cwd,
         )
         running.append(service)
         if ready:

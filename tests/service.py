@@ -22,17 +22,27 @@ def free_port() -> int:
 
 
 class Service:
-    """``gunicorn wsgi:app`` as the README starts it; an empty string in ``environment`` removes the variable."""
+    """``gunicorn wsgi:app`` as the README starts it; an empty string in ``environment`` removes the variable.
 
-    def __init__(self, log: Path, environment: dict[str, str], app: str = "wsgi:app") -> None:
+    ``command`` is what Python is given in place of it.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        environment: dict[str, str],
+        app: str = "wsgi:app",
+        command: tuple[str, ...] | None = None,
+        cwd: Path = ROOT,
+    ) -> None:
         self.log = log
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         whole = {**os.environ, **environment, "PORT": str(self.port)}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", app],
-                cwd=ROOT,
+                [sys.executable, *(command or ("-m", "gunicorn", app))],
+                cwd=cwd,
                 env={name: value for name, value in whole.items() if value},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,6 +1,6 @@
 """Settings: read from FLASK_* variables, checked at start-up, all faults named at once."""
 
-from authservice.config.instance import development_secret, instance_path, require_usable
+from authservice.config.instance import checkout, development_secret, instance_path, require_usable
 from authservice.config.loading import ConfigurationError, load, read_files
 from authservice.config.mongo_uri import is_readable_on_the_network
 from authservice.config.settings import (
@@ -22,6 +22,7 @@ __all__ = [
     "SETTINGS",
     "ConfigurationError",
     "Setting",
+    "checkout",
     "development_secret",
     "instance_path",
     "is_readable_on_the_network",

@@ -7,17 +7,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from platformdirs import user_data_path
 
 from authservice.config.loading import ConfigurationError
 from authservice.config.settings import parse_secret
 
 NAME = "jwt-secret"  # of its file
+_BESIDE_PACKAGE = Path(__file__).parents[2]
+
+
+def checkout() -> Path | None:
+    """The repository that this package is in; None where it is installed, whatever else lies in site-packages."""
+    is_repository = (_BESIDE_PACKAGE / "gunicorn.conf.py").is_file() and (_BESIDE_PACKAGE / "setup.cfg").is_file()
+    return _BESIDE_PACKAGE if is_repository else None
 
 
 def instance_path(settings: Mapping[str, Any]) -> Path:
-    """INSTANCE_PATH, or Flask's own instance folder."""
-    return Path(settings["INSTANCE_PATH"] or Flask("authservice").instance_path)
+    """INSTANCE_PATH; else ``instance/`` in the repository, or the platform's folder for the data of a user.
+
+    Flask's own choice for an installed package would be inside the virtual environment, and end with it.
+    """
+    if settings["INSTANCE_PATH"]:
+        return Path(settings["INSTANCE_PATH"])
+    repository = checkout()
+    return repository / "instance" if repository else user_data_path("authservice", appauthor=False)
 
 
 def require_usable(settings: Mapping[str, Any]) -> None:

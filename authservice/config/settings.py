@@ -119,7 +119,10 @@ SETTINGS = (
     Setting("SECRET_KEY", _text, None, "signs Flask's own sessions, where an app adds them; not used by the service"),
     Setting("ENV", _environment, None, "`production` refuses what is for development, as listed under In production"),
     Setting(
-        "INSTANCE_PATH", _directory, None, "where the embedded database and its secret are kept; unset: `instance/`"
+        "INSTANCE_PATH",
+        _directory,
+        None,
+        "where the embedded database and its secret are kept; unset: see With your MongoDB",
     ),
     Setting("MONGO_TIMEOUT_MS", _integer(50, 60_000), "1500", "milliseconds that the database may take to answer"),
     Setting("USERS_COLLECTION", _collection, "users", "the collection of the users"),

@@ -45,7 +45,8 @@ def start(directory: Path, collections: Sequence[str] = COLLECTIONS) -> Server:
     if importlib.util.find_spec("secantus") is None:
         raise EmbeddedUnavailable(
             "FLASK_MONGO_URI is not set and the embedded database is not installed. Set FLASK_MONGO_URI to a MongoDB, "
-            "such as mongodb://127.0.0.1:27017/authexample, or install it: pip install -e '.[embedded]'"
+            "such as mongodb://127.0.0.1:27017/authexample, or install it: pip install 'authservice[embedded]', "
+            "in the repository: pip install -e '.[embedded]'"
         )
     folder.secure(directory)
     keeping = subprocess.Popen(
@@ -87,7 +88,7 @@ def find(directory: Path) -> str | None:
 def own(directory: Path, collections: Sequence[str] = COLLECTIONS) -> str:
     """Start the server that this process owns until ``disown``; its URI. Raises EmbeddedUnavailable.
 
-    It is remembered here: a SIGHUP runs gunicorn.conf.py again, and what that file remembers is lost.
+    It is remembered here: a SIGHUP runs gunicorn_conf.py again, and what that file remembers is lost.
     """
     global _owned
     _owned = start(directory, collections)

@@ -53,7 +53,7 @@ class HashingGate:
     def __init__(self, concurrency: int, queue: int) -> None:
         self._lock = threading.Lock()
         self._free_places = concurrency + queue
-        # Real ones, also where gunicorn.conf.py has made greenlets of all others: one that hashed would stop them all.
+        # Real ones, also where gunicorn_conf.py has made greenlets of all others: one that hashed would stop them all.
         # They start with the first password: nothing is lost when the process forks before that.
         is_patched = monkey.is_module_patched("threading")
         self._threads = (gevent.threadpool.ThreadPoolExecutor if is_patched else ThreadPoolExecutor)(concurrency)

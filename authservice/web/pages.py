@@ -8,12 +8,12 @@ import flask_swagger_ui
 from flask import Blueprint, Response, redirect, request, send_from_directory
 from werkzeug.wrappers import Response as BaseResponse
 
+from authservice.config import checkout
 from authservice.web.readme import IMAGES_URL, render
 
 STATIC = Path(__file__).parent.parent / "static"
 CLIENT = STATIC / "client"  # made of client/ by tools/build_client.py
-CHECKOUT = STATIC.parent.parent  # where there is one
-IMAGES = CHECKOUT / "docs" / "images"
+IMAGES = STATIC.parent.parent / "docs" / "images"  # in the repository
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 NONCE_PLACEHOLDER = "__CSP_NONCE__"  # in client/index.html
 IMMUTABLE = "public, max-age=31536000, immutable"  # for names that hold a hash of the content
@@ -76,10 +76,8 @@ def static(name: str) -> Response:
 @blueprint.get("/readme")
 def readme() -> Response:
     """The README of the version that runs: of the checkout, or as it came with the package, without pictures."""
-    try:
-        text = (CHECKOUT / "README.md").read_text()
-    except FileNotFoundError:
-        text = metadata("authservice").get_payload()  # type: ignore[attr-defined]
+    repository = checkout()
+    text = (repository / "README.md").read_text() if repository else _packaged_readme()
     html = render(text, frozenset(path.name for path in IMAGES.glob("*.png")))
     template = (STATIC / "readme.html").read_text()
     response = Response(template.replace("<!-- README -->", html), mimetype="text/html")
@@ -88,6 +86,11 @@ def readme() -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
+
+
+def _packaged_readme() -> str:
+    text: str = metadata("authservice").get_payload()  # type: ignore[attr-defined]
+    return text
 
 
 @blueprint.get(f"/{IMAGES_URL}<name>")

@@ -46,8 +46,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._greenlets = Pool(self.worker_connections)  # one for each connection
 
     def patch(self) -> None:
-        """Only the listeners: gunicorn.conf.py has patched Python itself, before anything was imported."""
-        assert monkey.is_module_patched("socket"), "start gunicorn with this repository's gunicorn.conf.py"
+        """Only the listeners: gunicorn_conf.py has patched Python itself, before anything was imported."""
+        assert monkey.is_module_patched("socket"), "start gunicorn with the service's own gunicorn_conf.py"
         self.sockets = [
             gevent.socket.socket(listener.FAMILY, socket.SOCK_STREAM, fileno=listener.sock.detach())
             for listener in self.sockets

@@ -8,6 +8,7 @@ import pytest
 from authservice.config import SETTINGS, instance_path, load
 from authservice.web.bodies import StrictJSONProvider
 from tests.conftest import ALICE, PASSWORD, SECRET, bearer, sign_in
+from tests.service import ROOT
 
 NAMES = {"JWT_ISSUER": "https://auth.example.com", "JWT_AUDIENCE": "the-app"}
 
@@ -20,8 +21,8 @@ def test_every_setting_is_in_the_apps_config(app):
     assert {setting.name for setting in SETTINGS} <= app.config.keys()
 
 
-def test_the_instance_folder_is_flasks_own_or_the_one_that_is_named(make_app, tmp_path):
-    assert instance_path(load({})).name in ("instance", "authservice-instance")
+def test_the_instance_folder_is_that_of_the_repository_or_the_one_that_is_named(make_app, tmp_path):
+    assert instance_path(load({})) == ROOT / "instance"
     assert instance_path(load({"FLASK_INSTANCE_PATH": str(tmp_path)})) == tmp_path
     file = tmp_path / "where"
     file.write_text(f"{tmp_path}\n")

@@ -1,8 +1,4 @@
-"""``flask users ...``: the same use cases as HTTP, for those who run the service.
-
-Exit codes: 0 done, 1 refused (no such user, e-mail taken), 2 bad input, 3 the database does not answer
-or the settings are faulty.
-"""
+"""``flask users ...``, ``authservice users ...``: the same use cases as HTTP, for those who run the service."""
 
 import contextlib
 import functools
@@ -18,16 +14,13 @@ from marshmallow import Schema, ValidationError
 
 from authservice.admin import service as admin
 from authservice.admin.schemas import AdminSessionSchema, UserChangeSchema
+from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED
 from authservice.errors import DatabaseUnavailable, Refusal
 from authservice.store.users import User
 from authservice.users import service as users
 from authservice.users.schemas import SignUpSchema
 
 P = ParamSpec("P")
-
-EXIT_REFUSED = 1
-EXIT_BAD_INPUT = 2
-EXIT_DATABASE = 3
 
 
 def _require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
