@@ -24,7 +24,7 @@ def free_port() -> int:
 class Service:
     """``gunicorn wsgi:app`` as the README starts it; an empty string in ``environment`` removes the variable.
 
-    ``command`` is what Python is given in place of it.
+    ``command`` is what ``python`` is given in place of it.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Service:
         app: str = "wsgi:app",
         command: tuple[str, ...] | None = None,
         cwd: Path = ROOT,
+        python: str | Path = sys.executable,
     ) -> None:
         self.log = log
         self.port = free_port()
@@ -41,7 +42,7 @@ class Service:
         whole = {**os.environ, **environment, "PORT": str(self.port)}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *(command or ("-m", "gunicorn", app))],
+                [python, *(command or ("-m", "gunicorn", app))],
                 cwd=cwd,
                 env={name: value for name, value in whole.items() if value},
                 stdin=subprocess.DEVNULL,
