@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from authservice import config, embedded, serving, state
 from authservice.admin import routes as admin
 from authservice.auth import routes as auth
+from authservice.cli import check
 from authservice.cli import users as user_commands
 from authservice.security import passwords, tokens
 from authservice.state import State
@@ -67,6 +68,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
         api.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)
     app.cli.add_command(user_commands.group)
+    app.cli.add_command(check.check)
 
     hops = settings["TRUSTED_PROXIES"]
     if hops:

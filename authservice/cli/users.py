@@ -1,11 +1,9 @@
 """``flask users ...``, ``authservice users ...``: the same use cases as HTTP, for those who run the service."""
 
-import contextlib
 import functools
 import json
-import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, ParamSpec
 
 import click
@@ -14,7 +12,7 @@ from marshmallow import Schema, ValidationError
 
 from authservice.admin import service as admin
 from authservice.admin.schemas import AdminSessionSchema, UserChangeSchema
-from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED
+from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, printable, quiet_log
 from authservice.errors import DatabaseUnavailable, Refusal
 from authservice.store.users import User
 from authservice.users import service as users
@@ -53,7 +51,7 @@ def command(function: Callable[P, None]) -> click.Command:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            with _quiet_log():
+            with quiet_log():
                 function(*args, **kwargs)
         except DatabaseUnavailable as refusal:
             click.echo(f"Error: {refusal.title}. Does it run, and is FLASK_MONGO_URI right?", err=True)
@@ -128,7 +126,7 @@ def delete(email: str, yes: bool) -> None:
     """Delete the account of EMAIL and everything in it. Asks first."""
     user = admin.find_user(email)
     if not yes:
-        click.confirm(f"Delete {_printable(user.email)} permanently?", abort=True)
+        click.confirm(f"Delete {printable(user.email)} permanently?", abort=True)
     admin.delete(user)
     _print(f"{email} is deleted.")
 
@@ -169,18 +167,6 @@ def end_sessions(email: str) -> None:
     _print(f"{email} is signed out everywhere.")
 
 
-@contextlib.contextmanager
-def _quiet_log() -> Iterator[None]:
-    """The command says itself what went wrong; of the service's log lines only the security events are written."""
-    log = logging.getLogger("authservice")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
 def _read_password() -> str:
     try:
         return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
@@ -212,15 +198,7 @@ def _refuse_input(*faults: str) -> NoReturn:
 
 
 def _print(line: str) -> None:
-    click.echo(_printable(line))
-
-
-def _printable(text: str) -> str:
-    """What strangers wrote, such as a User-Agent, moves no cursor and hides nothing: only printable characters stay.
-
-    The rest is escaped as in JSON: C0 and C1 controls, marks of direction, line separators.
-    """
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1].replace("\x7f", "\\u007f") for one in text)
+    click.echo(printable(line))
 
 
 def _show(found: Iterable[User], as_json: bool) -> None:

@@ -68,7 +68,7 @@ def test_the_routes_table_is_the_code(app):
 
 def test_the_command_line_is_the_code(app):
     section = README.split("\n## Command line\n", 1)[1].split("\n## ", 1)[0]
-    for name in app.cli.commands["users"].commands:
+    for name in [*app.cli.commands["users"].commands, "authservice check"]:
         assert name in section
 
 

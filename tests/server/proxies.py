@@ -117,13 +117,19 @@ def block(language: str) -> str:
     return str(guards)
 
 
+def find_program(name: str) -> str:
+    """Where it is; without it the test is skipped, in CI it fails."""
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if program is None:
+        message = f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    return program
+
+
 @contextmanager
 def running(proxy: str, service: int, backend: int, directory: Path, edits: dict[str, str]) -> Iterator[Front]:
     """The proxy with its README block, those two ports, and ``edits`` as a reader of the README would make them."""
-    program = shutil.which(proxy) or shutil.which(proxy, path="/usr/sbin")
-    if program is None:
-        message = f"{proxy} is not installed: apt-get install {PACKAGES[proxy]}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    program = find_program(proxy)
     port = free_port()
     edits = {
         **edits,
