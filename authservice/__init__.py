@@ -33,13 +33,13 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     """
     serving.require_own_configuration()
     settings = config.load(os.environ, overrides)
-    app = Flask(__name__, instance_path=str(config.instance_path(settings)), static_folder=None)
+    app = Flask(__name__, instance_path=settings["INSTANCE_PATH"], static_folder=None)
     # Asked four times a request whether a function is a coroutine; Flask's answer about a function never changes.
     app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
     app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
     if settings["MONGO_URI"] is None:
         config.require_usable(settings)
-        settings |= _embedded_database(Path(app.instance_path), settings)
+        settings |= _embedded_database(config.instance_path(settings), settings)
     app.config.update(settings)
 
     jwt = JWTManager(app)

@@ -35,9 +35,10 @@ class Service:
         command: tuple[str, ...] | None = None,
         cwd: Path = ROOT,
         python: str | Path = sys.executable,
+        port: int | None = None,
     ) -> None:
         self.log = log
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         whole = {**os.environ, **environment, "PORT": str(self.port)}
         with log.open("ab") as output:

@@ -26,11 +26,27 @@ def instance_path(settings: Mapping[str, Any]) -> Path:
     """INSTANCE_PATH; else ``instance/`` in the repository, or the platform's folder for the data of a user.
 
     Flask's own choice for an installed package would be inside the virtual environment, and end with it.
+    Raises ConfigurationError for a user without a home.
     """
     if settings["INSTANCE_PATH"]:
         return Path(settings["INSTANCE_PATH"])
     repository = checkout()
-    return repository / "instance" if repository else user_data_path("authservice", appauthor=False)
+    return repository / "instance" if repository else _platforms_folder()
+
+
+def _platforms_folder() -> Path:
+    try:
+        folder = user_data_path("authservice", appauthor=False)
+    except RuntimeError:
+        folder = None
+    if folder is None or not folder.is_absolute():
+        raise ConfigurationError(
+            [
+                "this user has no home for the embedded database: name a folder in FLASK_INSTANCE_PATH, "
+                "or a MongoDB in FLASK_MONGO_URI"
+            ]
+        )
+    return folder
 
 
 def require_usable(settings: Mapping[str, Any]) -> None:

@@ -114,8 +114,8 @@ def on_starting(server: Any) -> None:
 
 
 def start_embedded_database(server: Any) -> None:
-    directory = instance_path(settings)
     try:
+        directory = instance_path(settings)
         require_usable(settings)
         embedded.own(directory, [settings["USERS_COLLECTION"]])
     except (ConfigurationError, embedded.EmbeddedUnavailable) as error:
