@@ -81,7 +81,7 @@ keepalive = 30
 # Each connection is a file: a limit that is lower than usual (macOS has 256) must not end a worker.
 worker_connections = max(64, min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
 backlog = 4096  # some thousands who come in the same moment are all taken; Linux allows no more unasked
-max_requests = 0  # nothing leaks that a restart would have to mend
+max_requests = 0  # nothing leaks that a restart would have to fix
 # Room for a token of 4 KiB beside a browser's cookies; errors.py tells these to clients.
 limit_request_line = 4094
 limit_request_fields = 100
