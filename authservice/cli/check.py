@@ -13,7 +13,8 @@ from authservice.cli import EXIT_REFUSED, printable, public_url, quiet_log
 from authservice.cli.finding import Finding, clock, good, note, wrong
 from authservice.config import is_readable_on_the_network
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
-from authservice.store import indexes, ping
+from authservice.store import indexes
+from authservice.store.client import ping
 from authservice.store.clock import database_time
 
 

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from authservice.extensions import mongo
-from authservice.store import asks_database
+from authservice.state import current_state
+from authservice.store.resilience import asks_database
 
 
 @asks_database
 def database_time() -> datetime:
     """What the database's clock says. Raises DatabaseUnavailable."""
-    assert mongo.cx is not None
-    said: datetime = mongo.cx.admin.command("hello", codec_options=mongo.cx.codec_options)["localTime"]
+    client = current_state().client
+    said: datetime = client.admin.command("hello", codec_options=client.codec_options)["localTime"]
     return said
