@@ -189,7 +189,8 @@ def test_after_a_kill_of_the_master_nothing_of_it_is_left_and_a_new_service_star
     started.append(second)
     second.wait_until_ready()
     assert pass_guard(second, token).status_code == 200
-    wait_until(lambda: not [pid for pid in processes if is_alive(pid)])
+    # A worker that has just started may wait 20 s for the indexes of a database that is gone.
+    wait_until(lambda: not [pid for pid in processes if is_alive(pid)], 30)
 
 
 def test_after_a_kill_of_the_keeper_its_database_ends_and_a_new_service_starts(tmp_path, started):
