@@ -1,4 +1,4 @@
-"""/users: sign up, the tutorial's guarded test route, and one's own account."""
+"""/users: sign up, the tutorial's guarded test route, and your own account."""
 
 from flask import Response, request
 

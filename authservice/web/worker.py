@@ -94,7 +94,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         return max(1, self.worker_connections // 10) if limit is None else limit
 
     def _accept(self, listener: Any) -> None:
-        """Take connections for ever.
+        """Take connections until the worker ends.
 
         The fuller a worker is, the longer it hesitates: else the one that is awake already takes them all, and with
         clients that keep their connections the other cores, and their share of the hashing, lie idle. And a thousand
