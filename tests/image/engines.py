@@ -68,7 +68,10 @@ class Buildah:
         return found
 
     def remove(self) -> None:
+        """All but the base."""
         self._buildah("rm", "--all")
+        self._buildah("rmi", TAG)
+        self._buildah("rmi", "--prune", "--force")
 
     def command(self, config: dict[str, Any], program: list[str], environment: dict[str, str]) -> list[str]:
         """What runs ``program`` in the image, on this machine's network and a root that cannot be written."""
