@@ -44,7 +44,7 @@ def sign_in(
 ) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
-    The new session replaces that of ``replaced_refresh_token``, whoever's it is.
+    The new session replaces that of ``replaced_refresh_token``, which may be another user's.
     Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
@@ -122,7 +122,7 @@ def sign_out(token: str) -> None:
 
 
 def end_replaced(refresh_token: str | None, by: User) -> None:
-    """End the session of a token that its browser loses now, whoever's it is: nobody else could end it.
+    """End the session of a token that its browser loses now, also another user's: nobody else could end it.
 
     A token that is good for nothing ends nothing. The new session is there already, so no failure is told.
     """
