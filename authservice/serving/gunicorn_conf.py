@@ -34,8 +34,8 @@ from prometheus_client import multiprocess
 from authservice import embedded, serving
 from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load, require_usable
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
+from authservice.serving import listening, reloading
 from authservice.store import indexes
-from authservice.web import listening, reloading
 
 # `server` is gunicorn's Arbiter, `worker` our Worker: gunicorn has no types.
 
@@ -65,7 +65,7 @@ bind = [f"{host()}:{number('PORT', 3000, 0, 65_535)}"]  # the tutorial's port
 if ":" in settings["METRICS"]:
     bind.append(settings["METRICS"])
 workers = number("WEB_CONCURRENCY", 2, 1, 1_000)
-worker_class = "authservice.web.worker.Worker"
+worker_class = "authservice.serving.worker.Worker"
 # The figures are medians of turns on two cores that the embedded database and wrk share: guarded requests/s at 16 and
 # at 64 connections, all on 2026-11-24. As it is: 2,772 and 3,521.
 # A worker a core: with one, which leaves the other core to the database, 2,069 and 2,183; with three 2,586 and 3,433;

@@ -81,7 +81,7 @@ def test_it_serves_from_sign_up_to_the_guarded_route_and_is_healthy_only_then(co
         assert healthy.returncode == 0, healthy.stderr
     finally:
         assert service.stop() == 0
-    assert "Using worker: authservice.web.worker.Worker" in service.output()
+    assert "Using worker: authservice.serving.worker.Worker" in service.output()
 
 
 def test_its_commands_are_those_of_the_package(config, inside):

@@ -28,7 +28,7 @@ def test_it_walks_from_sign_up_to_the_guarded_route(service, token):
 
 def test_it_listens_to_this_machine_alone_with_the_services_own_worker(service):
     assert f"Listening at: http://127.0.0.1:{service.port}" in service.output()
-    assert "Using worker: authservice.web.worker.Worker" in service.output()
+    assert "Using worker: authservice.serving.worker.Worker" in service.output()
 
 
 def test_the_client_and_the_pages_are_there(service):

@@ -11,7 +11,7 @@ import time
 import pytest
 import requests
 
-from authservice.web.connections import Connections
+from authservice.serving.connections import Connections
 from tests.conftest import PASSWORD
 from tests.server.processes import wait_until
 

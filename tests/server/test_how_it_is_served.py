@@ -15,7 +15,7 @@ import requests
 
 from authservice import errors
 from authservice.config import BODY_MAX_BYTES
-from authservice.web.incoming import BODY_PART_BYTES, BODY_PART_SECONDS, HEAD_MAX_BYTES, HEAD_SECONDS
+from authservice.serving.incoming import BODY_PART_BYTES, BODY_PART_SECONDS, HEAD_MAX_BYTES, HEAD_SECONDS
 from tests.conftest import SECRET, bearer
 from tests.server.processes import is_alive, run, sign_up, wait_until
 
@@ -78,7 +78,7 @@ def test_another_kind_of_worker_is_refused_in_a_sentence():
     ended = run("gunicorn", "-k", "gthread", "wsgi:app", PORT="0")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
-        "the worker class must be authservice.web.worker.Worker, not gthread: leave out -k"
+        "the worker class must be authservice.serving.worker.Worker, not gthread: leave out -k"
     )
 
 

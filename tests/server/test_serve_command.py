@@ -38,7 +38,7 @@ def printed(command: tuple[str, ...], cwd: Path, **environment: str) -> dict[str
 
 def test_it_serves_with_the_configuration_of_the_repository(tmp_path):
     of_command, of_repository = printed(SERVE, tmp_path), printed(("-m", "gunicorn"), ROOT)
-    assert of_command["worker_class"] == "authservice.web.worker.Worker"
+    assert of_command["worker_class"] == "authservice.serving.worker.Worker"
     differing = {name for name in of_command | of_repository if of_command[name] != of_repository[name]}
     assert differing <= {"chdir", "config", *HOOKS}
 
@@ -119,7 +119,7 @@ class TestAnotherConfiguration:
         ) in ended.stderr
 
     def test_is_refused_with_our_worker_too(self, tmp_path):
-        ended = self.start(tmp_path, "authservice.serving.wsgi:app", "-k", "authservice.web.worker.Worker")
+        ended = self.start(tmp_path, "authservice.serving.wsgi:app", "-k", "authservice.serving.worker.Worker")
         assert ended.returncode == 3
         assert "start gunicorn with" in ended.stderr
 

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from authservice.web.incoming import BODY_PART_BYTES, BODY_PART_SECONDS, HEAD_SECONDS
+from authservice.serving.incoming import BODY_PART_BYTES, BODY_PART_SECONDS, HEAD_SECONDS
 from tests.conftest import PASSWORD
 from tests.server import pieces
 from tests.server.processes import wait_until

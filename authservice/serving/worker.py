@@ -20,11 +20,11 @@ from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.ggevent import GeventWorker
 
 from authservice.config import load
+from authservice.serving.connections import Connection, Connections
+from authservice.serving.incoming import Incoming, Parser
+from authservice.serving.outgoing import Response, refusal_bytes, refusal_for
 from authservice.web import problems
-from authservice.web.connections import Connection, Connections
-from authservice.web.incoming import Incoming, Parser
 from authservice.web.observability import AT_METRICS_ADDRESS
-from authservice.web.outgoing import Response, refusal_bytes, refusal_for
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3

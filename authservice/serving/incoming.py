@@ -14,7 +14,7 @@ from gunicorn.http.unreader import SocketUnreader
 
 from authservice import errors
 from authservice.config import BODY_MAX_BYTES
-from authservice.web.connections import Connection, Connections
+from authservice.serving.connections import Connection, Connections
 
 HEAD_MAX_BYTES = 32_768
 HEAD_SECONDS = 5.0  # from its first byte to its last
