@@ -1,4 +1,4 @@
-"""The figures as the README shows them."""
+"""The figures as docs/performance.md shows them."""
 
 from typing import Any
 

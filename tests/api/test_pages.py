@@ -108,7 +108,7 @@ def test_what_is_no_file_of_ours_is_not_found(get, built, path):
 def test_the_readme_of_the_version_that_runs_is_a_page(get):
     answer = get("/readme")
     assert '<h1 id="authservice">' in answer.text
-    assert '<h2 id="walk-through-it-with-curl"><a href="#walk-through-it-with-curl">' in answer.text
+    assert '<h2 id="use-it-as-a-service"><a href="#use-it-as-a-service">' in answer.text
     assert "&lt;img" not in answer.text
     for image in re.findall(r'<img src="([^"]+)"', answer.text):
         assert get(f"/{image}").mimetype == "image/png"

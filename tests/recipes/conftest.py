@@ -1,4 +1,4 @@
-"""A directory with the pinned npm packages, where session.ts and the README's recipes are compiled."""
+"""A directory with the pinned npm packages, where session.ts and the recipes of docs/front-ends.md are compiled."""
 
 import json
 import shutil

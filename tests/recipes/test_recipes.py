@@ -1,4 +1,4 @@
-"""session.ts and the recipes of the README compile in the projects that they are made for."""
+"""session.ts and the recipes of docs/front-ends.md compile in the projects that they are made for."""
 
 import re
 
@@ -25,8 +25,7 @@ ANGULAR = {
     },
     "include": ["src/**/*.ts"],
 }
-SECTION = (ROOT / "README.md").read_text().split("\n## In the browser\n", 1)[1].split("\n## ", 1)[0]
-BLOCKS = re.findall(r"^```(tsx?)\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
+BLOCKS = re.findall(r"^```(tsx?)\n(.*?)^```", (ROOT / "docs/front-ends.md").read_text(), re.DOTALL | re.MULTILINE)
 BASICS, CAPACITOR, ANGULAR_RECIPE, REACT_RECIPE = (code for _, code in BLOCKS)
 
 TYPED_EVENTS = """

@@ -1,4 +1,4 @@
-"""Real proxies with the README's blocks in front of a backend that is not ours, which keeps what it was asked."""
+"""Real proxies with the blocks of docs/proxies.md, and a backend that is not ours and keeps what it was asked."""
 
 import http.client
 import os
@@ -111,8 +111,8 @@ class Front:
 
 
 def block(language: str) -> str:
-    """The README's block that guards another service, or the script that belongs to it."""
-    found = re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The block of docs/proxies.md that guards another service, or the script that belongs to it."""
+    found = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs/proxies.md").read_text(), re.DOTALL)
     (guards,) = [one for one in found if "guards the service" in one]
     return str(guards)
 
@@ -128,7 +128,7 @@ def find_program(name: str) -> str:
 
 @contextmanager
 def running(proxy: str, service: int, backend: int, directory: Path, edits: dict[str, str]) -> Iterator[Front]:
-    """The proxy with its README block, those two ports, and ``edits`` as a reader of the README would make them."""
+    """The proxy with its block, those two ports, and ``edits`` as a reader would make them."""
     program = find_program(proxy)
     port = free_port()
     edits = {

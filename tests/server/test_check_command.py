@@ -201,7 +201,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 class TestBehindNginx:
-    """The README's block, with TLS."""
+    """The first block of docs/proxies.md, with TLS."""
 
     @pytest.fixture
     def front(self, serve, tmp_path, certificate):
@@ -211,7 +211,7 @@ class TestBehindNginx:
 
         def start(hops: str, edits: dict[str, str] | None = None) -> str:
             service, port = serve(workers=1, FLASK_TRUSTED_PROXIES=hops), free_port()
-            block = (ROOT / "README.md").read_text().split("## Behind nginx", 1)[1].split("```nginx\n", 1)[1]
+            block = (ROOT / "docs/proxies.md").read_text().split("## Behind nginx", 1)[1].split("```nginx\n", 1)[1]
             block = block.split("```", 1)[0]
             key, pem = certificate
             for old, new in {

@@ -1,4 +1,4 @@
-"""GET /auth/verify guards a service that is not ours, behind real proxies, with the blocks of the README."""
+"""GET /auth/verify guards a service that is not ours, behind real proxies, with the blocks of docs/proxies.md."""
 
 from http.cookies import SimpleCookie
 
@@ -8,7 +8,7 @@ import requests
 from tests.conftest import ALICE, PASSWORD
 from tests.server.proxies import PACKAGES, Backend, block, running
 
-WHOLE_NEEDS_ADMIN = {  # what the README's comments say
+WHOLE_NEEDS_ADMIN = {  # what their comments say
     "nginx": {"/auth/verify;": "/auth/verify?role=admin;"},
     "caddy": {"/auth/verify?": "/auth/verify?role=admin"},
     "haproxy": {"# http-request deny unless": "http-request deny unless"},
