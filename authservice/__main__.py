@@ -39,6 +39,7 @@ commands.add_command(check.check)
 
 
 def main() -> None:
+    sys.path.append(os.getcwd())  # as gunicorn does: FLASK_CLAIMS may name a module of this directory
     commands(obj=ScriptInfo(create_app=_app), prog_name="authservice")
 
 

@@ -60,11 +60,12 @@ def sign_in(
             audit.record("sign_in", "refused", target_id=user.id if user else None)
             raise CredentialsInvalid
         session = new_session(ip, user_agent)
+        signed_in = pair(user, session)
         if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
             metrics.sign_ins.labels("ok").inc()
             audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
             end_replaced(replaced_refresh_token, user)
-            return pair(user, session)
+            return signed_in
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
     metrics.sign_ins.labels("refused").inc()
     audit.record("sign_in", "refused", target_id=user.id if user else None)
@@ -86,9 +87,10 @@ def refresh(refresh_token: str) -> SignedIn:
         raise TokenExpired
     if claims.token_id == session.refresh_id:
         successor = _successor(session)
+        signed_in = pair(user, successor)
         if sessions.rotate(user.id, successor):
             _record_refresh("ok", user, session)
-            return pair(user, successor)
+            return signed_in
         user, session = _find(claims)  # another was faster, and what is stored now decides
     # If the clock was set back, rotated_at is in the future: that is no grace for the hours between.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
@@ -186,11 +188,14 @@ def _expiry(created_at: datetime, last_used_at: datetime) -> datetime:
 
 
 def pair(user: User, session: Session) -> SignedIn:
-    """The tokens of a session that has been stored."""
+    """The tokens of a session. It is stored after them: if the app's own claims fail, nothing has happened.
+
+    Raises InternalError.
+    """
     lives = session.expires_at - now()
     lifetime = min(tokens.policy().access_lifetime, lives)
     return SignedIn(
-        token=tokens.issue_access(user.id, user.email, user.roles, session.id, lifetime),
+        token=tokens.issue_access(user, session.id, lifetime),
         expires_in_seconds=int(lifetime.total_seconds()),
         refresh_token=tokens.issue_refresh(
             user.id, session.id, session.refresh_id, session.rotated_at, session.expires_at

@@ -1,5 +1,6 @@
 """Settings: read from FLASK_* variables, checked at start-up, all faults named at once."""
 
+from authservice.config.importing import import_named
 from authservice.config.instance import checkout, development_secret, instance_path, require_usable
 from authservice.config.loading import ConfigurationError, load, read_files
 from authservice.config.mongo_uri import is_readable_on_the_network
@@ -24,6 +25,7 @@ __all__ = [
     "Setting",
     "checkout",
     "development_secret",
+    "import_named",
     "instance_path",
     "is_readable_on_the_network",
     "load",

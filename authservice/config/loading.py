@@ -40,8 +40,8 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
     values: dict[str, Any] = {}
     for setting in SETTINGS:
         try:
-            text = _raw(setting, environ, overrides)
-            values[setting.name] = None if text is None else setting.parse(text)
+            raw = _raw(setting, environ, overrides)
+            values[setting.name] = None if raw is None else setting.parse(raw)
         except ValueError as fault:
             values[setting.name] = None
             faults.append(f"{PREFIX}{setting.name} {fault}")
@@ -74,10 +74,13 @@ def read_files(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> str | None:
+def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Any:
     variable = f"{PREFIX}{setting.name}"
+    override = overrides.get(setting.name)
+    if override is not None:
+        return override if setting.takes_object else str(override)
     if setting.name in overrides:
-        return setting.default if overrides[setting.name] is None else str(overrides[setting.name])
+        return setting.default
     if variable in environ:
         return environ[variable]
     if f"{variable}_FILE" in environ:

@@ -37,12 +37,16 @@ PUBLISHED_SECRETS = frozenset(
 
 @dataclass(frozen=True)
 class Setting:
-    """One FLASK_* variable. ``default`` is the text that would say the same; None where there is none."""
+    """One FLASK_* variable. ``default`` is the text that would say the same; None where there is none.
+
+    ``takes_object``: an override may be the object that the text would name.
+    """
 
     name: str
     parse: Callable[[str], Any]
     default: str | None
     meaning: str
+    takes_object: bool = False
 
 
 def _integer(lowest: int, highest: int) -> Callable[[str], int]:
@@ -107,6 +111,13 @@ def _metrics(text: str) -> str:
     return text
 
 
+def _name_of_object(value: Any) -> Any:
+    """The name, or the object itself. The application imports it, and no earlier start-up check does."""
+    if isinstance(value, str) and not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", value):
+        raise ValueError(f"must be package.module:name, such as myapp.auth:claims, not {value[:40]!r}")
+    return value
+
+
 def _directory(text: str) -> str:
     if not Path(text).is_absolute():
         raise ValueError(f"must be an absolute path, not {text[:80]!r}")
@@ -132,6 +143,13 @@ SETTINGS = (
     ),
     Setting(
         "JWT_AUDIENCE", _text, None, "`aud` of our tokens, and then required in them; unset: none, as in the tutorial"
+    ),
+    Setting(
+        "CLAIMS",
+        _name_of_object,
+        None,
+        "`package.module:function`; what it returns for a user, a dict, is added to access tokens",
+        takes_object=True,
     ),
     Setting("MAX_SESSIONS", _integer(1, 100), "20", "sessions a user may have; the least recently used one is dropped"),
     Setting("REFRESH_IDLE_DAYS", _integer(1, 365), "30", "days after which an unused session ends"),

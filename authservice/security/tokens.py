@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,6 +16,7 @@ from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 
 from authservice.config import ROLES_MAX
+from authservice.security import claims as claims_of_app
 from authservice.security import strict_json
 from authservice.state import current_state
 
@@ -32,13 +33,25 @@ _REFRESH_KEY_INFO = b"authservice: refresh tokens"
 
 @dataclass(frozen=True)
 class Claims:
-    """What a verified token says. ``expires_at`` is in seconds since the epoch."""
+    """What a verified token says. ``expires_at`` is in seconds since the epoch, ``payload`` is all of it."""
 
     type: str
     user_id: str
     session_id: str
     token_id: str
     expires_at: int
+    payload: Mapping[str, Any]
+
+
+class Holder(Protocol):
+    """What an access token says about its user."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def roles(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, repr=False, eq=False)  # no repr: it holds keys
@@ -54,6 +67,7 @@ class TokenPolicy:
     refresh_key: bytes
     issuer: str | None
     audience: str | None
+    own_claims: Callable[["Holder"], dict[str, Any]]
     verify_once: Callable[[str], Claims]
 
 
@@ -69,6 +83,7 @@ def init_app(app: Flask, manager: JWTManager, settings: Mapping[str, Any]) -> To
         refresh_key=_refresh_key(settings["JWT_SECRET_KEY"]),
         issuer=settings["JWT_ISSUER"],
         audience=settings["JWT_AUDIENCE"],
+        own_claims=functools.partial(claims_of_app.own_claims, claims_of_app.function_of(settings)),
         verify_once=functools.lru_cache(_REMEMBERED_TOKENS)(_verify_once),
     )
     app.config.update(
@@ -93,15 +108,18 @@ def policy() -> TokenPolicy:
     return current_state().tokens
 
 
-def issue_access(user_id: str, email: str, roles: tuple[str, ...], session_id: str, lifetime: timedelta) -> str:
+def issue_access(user: Holder, session_id: str, lifetime: timedelta) -> str:
     """An access token. ``email`` is the claim that the tutorial's own guard reads.
 
     Roles that another stack stored without any limit stay out: no token may be too long for the guard. What counts
-    is the user's document.
+    is the user's document. Raises InternalError where the app's own claims do not fit.
     """
-    short = [role for role in roles if len(role) <= _ROLE_MAX_CHARACTERS]
-    claims = {"email": email, "roles": short[:ROLES_MAX], "sid": session_id}
-    token: str = create_access_token(user_id, additional_claims=claims, expires_delta=lifetime)
+    short = [role for role in user.roles if len(role) <= _ROLE_MAX_CHARACTERS]
+    own = policy().own_claims(user)
+    claims = {**own, "email": user.email, "roles": short[:ROLES_MAX], "sid": session_id}
+    token: str = create_access_token(user.id, additional_claims=claims, expires_delta=lifetime)
+    if own and len(token) > TOKEN_MAX_BYTES:
+        raise claims_of_app.refuse_size(own, TOKEN_MAX_BYTES)
     return token
 
 
@@ -143,7 +161,7 @@ def _verify_once(token: str) -> Claims:
     """
     _require_strict_form(token)
     claims = decode_token(token)
-    return Claims(claims["type"], claims["sub"], claims["sid"], claims["jti"], claims["exp"])
+    return Claims(claims["type"], claims["sub"], claims["sid"], claims["jti"], claims["exp"], claims)
 
 
 def _require_strict_form(token: str) -> None:

@@ -44,10 +44,11 @@ def change_password(
         checked = _check(user, current_password)
         new_hash = new_hash or passwords.hash_password(new_password)
         session = new_session(ip, user_agent)
+        signed_in = pair(user, session)
         if sessions.change_password(user.id, checked, new_hash, session_id, session):
             audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
             end_replaced(replaced_refresh_token, user)
-            return pair(user, session)
+            return signed_in
         # The document changed under the check: a sign-in has renewed the hash, or the session has been ended.
     audit.record("change_password", "refused", target_id=user.id)
     raise TokenInvalid

@@ -42,6 +42,7 @@ def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T]]:
                 raise errors.TokenInvalid
             context = g._get_current_object()
             context.user, context.session_id = user, claims.session_id
+            context._jwt_extended_jwt = {**claims.payload}  # what flask-jwt-extended's get_jwt() reads
             return route(*args, **kwargs)
 
         return guarded

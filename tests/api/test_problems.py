@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from authservice.store.users import User
 from tests.api.answers import assert_ok, assert_problem, captured_log
 from tests.conftest import ALICE, PASSWORD, bearer, state_of
 from tests.service import free_port
@@ -113,7 +114,8 @@ class TestWithoutADatabase:
         with app.app_context():
             from authservice.security import tokens
 
-            token = tokens.issue_access("5c0dc18d349bc9479600c171", ALICE, (), "0" * 32, timedelta(hours=1))
+            user = User("5c0dc18d349bc9479600c171", ALICE, (), created_at=None, is_disabled=False)
+            token = tokens.issue_access(user, "0" * 32, timedelta(hours=1))
         for path in ("/users/test", "/users/me"):
             assert_problem(client.get(path, headers=bearer(token)), 503, "database_unavailable")
 

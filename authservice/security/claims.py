@@ -1,0 +1,68 @@
+"""The claims that an app adds to its access tokens: what the function in CLAIMS returns is checked here."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from authservice.config import ConfigurationError, import_named
+from authservice.errors import InternalError, Refusal
+from authservice.security import strict_json
+
+_OURS = ("sub", "email", "roles", "sid", "jti", "type", "iat", "exp", "fresh")
+_OF_STANDARDS = ("nbf", "iss", "aud", "auth_time", "amr", "acr")  # a guard may rely on what they mean
+RESERVED = frozenset(_OURS + _OF_STANDARDS)
+_NAME_MAX_CHARACTERS = 100
+
+log = logging.getLogger(__name__)
+
+
+def function_of(settings: Mapping[str, Any]) -> Callable[[Any], Any] | None:
+    """The function that CLAIMS names. Raises ConfigurationError."""
+    function: Callable[[Any], Any] | None = import_named("FLASK_CLAIMS", settings["CLAIMS"])
+    if function is not None and not callable(function):
+        fault = f"FLASK_CLAIMS must be a function, and {settings['CLAIMS']} is of type {type(function).__name__}"
+        raise ConfigurationError([fault])
+    return function
+
+
+def own_claims(function: Callable[[Any], Any] | None, user: object) -> dict[str, Any]:
+    """What the function says about a user, as JSON writes it.
+
+    Raises InternalError where a token cannot carry it. The log has the reason and the claim's name, never its value.
+    """
+    if function is None:
+        return {}
+    try:
+        said = function(user)
+    except Refusal:  # such as DatabaseUnavailable, where it calls our own code
+        raise
+    except Exception as error:
+        log.exception("claims_failed", extra={"error": type(error).__name__})
+        raise InternalError from None
+    if not isinstance(said, dict):
+        log.error("claims_refused", extra={"reason": f"the function must return a dict, not {type(said).__name__}"})
+        raise InternalError
+    return {name: _as_json(name, value) for name, value in said.items()}
+
+
+def refuse_size(claims: Mapping[str, Any], bytes_max: int) -> InternalError:
+    """The refusal of a token that became too long, once the largest claim is logged."""
+    largest = max(claims, key=lambda name: len(json.dumps(claims[name])))
+    return _refuse(largest, f"the access token is over {bytes_max:,} bytes, and this claim is the largest")
+
+
+def _as_json(name: object, value: object) -> Any:
+    if not isinstance(name, str):
+        raise _refuse(name, "its name must be text")
+    if name in RESERVED:
+        raise _refuse(name, "its name is reserved")
+    try:
+        return strict_json.loads(json.dumps({name: value}))[name]
+    except (TypeError, ValueError, RecursionError):
+        raise _refuse(name, "its value is not JSON") from None
+
+
+def _refuse(name: object, reason: str) -> InternalError:
+    log.error("claims_refused", extra={"claim": str(name)[:_NAME_MAX_CHARACTERS], "reason": reason})
+    return InternalError()
