@@ -23,7 +23,7 @@ from authservice.store.indexes import UserIndexes
 from authservice.store.resilience import Resilience
 from authservice.store.session_batch import SessionLookups
 from authservice.users import routes as users
-from authservice.web import bodies, cors, documentation, guards, observability, pages, problems
+from authservice.web import cors, documentation, guards, observability, pages, parsing, problems
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
@@ -57,7 +57,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
             tokens=tokens.init_app(app, jwt, settings),
         ),
     )
-    app.json = bodies.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
+    app.json = parsing.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
     observability.init_app(app)
     api = documentation.init_app(app)
     problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses

@@ -76,7 +76,7 @@ def delete_user(user_id: str) -> Response:
 
     The account goes with everything in it, and cannot be brought back.
     """
-    service.remove(service.get_user(user_id))
+    service.delete(service.get_user(user_id))
     return no_content()
 
 

@@ -1,39 +1,21 @@
 """What goes in and out of /admin."""
 
-import re
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
+from authservice.auth.schemas import SessionSchema, UserSchema
 from authservice.config import ROLES_MAX
-from authservice.web.bodies import Body, Email, Flag, Number, Text, fault
+from authservice.web.fields import Email, Flag, Number, Text, at_most, pattern
+from authservice.web.parsing import Body, fault
 
 PAGE_MAX = 100
-_ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-
-
-class Role(Text):
-    """A role's name."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        name: str = super()._deserialize(value, *args, **kwargs)
-        if not _ROLE.fullmatch(name):
-            raise ValidationError(fault("invalid_role", "Use 1 to 32 of a-z, 0-9, _ and -, a letter first."))
-        return name
-
-
-class Cursor(Text):
-    """The place behind a page; only a nextCursor of ours is one."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        cursor: str = super()._deserialize(value, *args, **kwargs)
-        if not re.fullmatch(r"[0-9a-f]{24}", cursor):
-            raise ValidationError(fault("invalid_cursor", "Send the nextCursor of the page before."))
-        return cursor
+_is_cursor = pattern("[0-9a-f]{24}", "invalid_cursor", "Send the nextCursor of the page before.")
+_is_role = pattern("[a-z][a-z0-9_-]{0,31}", "invalid_role", "Use 1 to 32 of a-z, 0-9, _ and -, a letter first.")
 
 
 class PageQuerySchema(Body):
-    cursor = Cursor(metadata={"description": "The nextCursor of the page before"})
+    cursor = Text(validate=_is_cursor, metadata={"description": "The nextCursor of the page before"})
     limit = Number(1, PAGE_MAX, load_default=50, metadata={"example": 50})
     email = Email(metadata={"description": "The one user with this e-mail"})
 
@@ -41,15 +23,11 @@ class PageQuerySchema(Body):
 class UserChangeSchema(Body):
     disabled = Flag(metadata={"description": "Disabling ends every session", "example": False})
     roles = fields.List(
-        Role(),
+        Text(validate=_is_role),
+        validate=at_most(ROLES_MAX, "roles"),
         metadata={"example": ["admin"], "maxItems": ROLES_MAX},
         error_messages={"null": fault("wrong_type", "Send a list."), "invalid": fault("wrong_type", "Send a list.")},
     )
-
-    @validates("roles")
-    def require_few(self, roles: list[str], **kwargs: Any) -> None:
-        if len(roles) > ROLES_MAX:
-            raise ValidationError(fault("too_many", f"Send at most {ROLES_MAX} roles."))
 
     @validates_schema
     def require_something(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -57,25 +35,12 @@ class UserChangeSchema(Body):
             raise ValidationError(fault("required", "Send disabled, roles, or both."))
 
 
-class AdminUserSchema(Schema):
-    id = fields.String(required=True, metadata={"example": "5c0dc18d349bc9479600c171"})
-    email = fields.String(required=True, metadata={"example": "natalie@example.com"})
-    roles = fields.List(fields.String(), required=True)
-    createdAt = fields.AwareDateTime(attribute="created_at", required=True, allow_none=True)
+class AdminUserSchema(UserSchema):
     disabled = fields.Boolean(attribute="is_disabled", required=True)
 
 
-class AdminSessionSchema(Schema):
-    id = fields.String(required=True)
-    createdAt = fields.AwareDateTime(attribute="created_at", required=True)
-    lastUsedAt = fields.AwareDateTime(attribute="last_used_at", required=True)
-    expiresAt = fields.AwareDateTime(attribute="expires_at", required=True)
-    ip = fields.String(required=True, allow_none=True)
-    userAgent = fields.String(attribute="user_agent", required=True)
-
-
 class AdminUserDetailSchema(AdminUserSchema):
-    sessions = fields.List(fields.Nested(AdminSessionSchema), required=True)
+    sessions = fields.List(fields.Nested(SessionSchema), required=True)
 
 
 class UserPageSchema(Schema):

@@ -1,4 +1,4 @@
-"""The use cases of those who look after other people's accounts."""
+"""The use cases of admins and of the command line: looking after other people's accounts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,33 +59,41 @@ def end_sessions(user: User) -> None:
     audit.record("end_sessions", "ok", target_id=user.id)
 
 
-def change(user: User, *, is_disabled: bool | None = None, roles: Sequence[str] | None = None) -> User:
+def change(
+    user: User,
+    *,
+    is_disabled: bool | None = None,
+    roles: Sequence[str] | None = None,
+    event: str = "change_user",
+    keep_an_admin: bool = True,
+) -> User:
     """Set what is not None, effective on the user's next request; the user as it is then.
 
-    Raises LastAdmin when nobody could look after the users any more, UserUnknown.
+    Raises UserUnknown, and LastAdmin if no enabled admin would be left.
     """
     stays_admin = ADMIN in (user.roles if roles is None else roles) and not is_disabled
-    with _last_admin_stays("change_user", user, stays_admin):
+    with _last_admin_stays(event, user, stays_admin or not keep_an_admin):
         _require(users.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled))
-    audit.record("change_user", "ok", target_id=user.id, roles=roles, disabled=is_disabled)
+    audit.record(event, "ok", target_id=user.id, roles=roles, disabled=is_disabled)
     return get_user(user.id)
 
 
-def remove(user: User) -> None:
-    """Delete the user with everything. Raises LastAdmin, UserUnknown."""
-    with _last_admin_stays("delete", user, stays_admin=False):
-        if _is_working_admin(user):
+def delete(user: User, *, keep_an_admin: bool = True) -> None:
+    """Delete the user with everything. Raises UserUnknown, and LastAdmin if no enabled admin would be left."""
+    with _last_admin_stays("delete", user, stays_admin=not keep_an_admin):
+        if keep_an_admin and _is_working_admin(user):
             _require(users.change(user.id, is_disabled=True))  # what can be undone comes first
-    delete(user)
+    _require(users.delete(user.id))
+    audit.record("delete", "ok", target_id=user.id)
 
 
 @contextmanager
 def _last_admin_stays(event: str, user: User, stays_admin: bool) -> Iterator[None]:
     """Refuse a change after which no enabled admin would be left.
 
-    No single write can hold a rule about several documents, so this looks before the change and once more after it:
-    of two admins who disable each other at the same time, each finds nobody left, and both changes are undone. Sessions
-    that a change has ended stay ended.
+    No single write can hold a rule about several documents, so this looks before the change and again after it. If two
+    admins disable each other at the same time, each finds nobody left, and both changes are undone. Sessions that a
+    change has ended stay ended.
     """
     at_risk = _is_working_admin(user) and not stays_admin
     if at_risk and users.is_last_admin(user.id):
@@ -100,18 +108,6 @@ def _last_admin_stays(event: str, user: User, stays_admin: bool) -> Iterator[Non
 
 def _is_working_admin(user: User) -> bool:
     return ADMIN in user.roles and not user.is_disabled
-
-
-def disable(user: User) -> None:
-    """Refuse the user from the next request on. Raises UserUnknown."""
-    _require(users.change(user.id, is_disabled=True))
-    audit.record("disable", "ok", target_id=user.id)
-
-
-def enable(user: User) -> None:
-    """Raises UserUnknown."""
-    _require(users.change(user.id, is_disabled=False))
-    audit.record("enable", "ok", target_id=user.id)
 
 
 def set_password(user: User, password: str) -> None:
@@ -132,12 +128,6 @@ def revoke(user: User, role: str) -> None:
     """Take a role away, effective on the user's next request. Raises UserUnknown."""
     _require(users.revoke(user.id, role))
     audit.record("revoke", "ok", target_id=user.id, role=role)
-
-
-def delete(user: User) -> None:
-    """Remove everything of the user. Raises UserUnknown."""
-    _require(users.delete(user.id))
-    audit.record("delete", "ok", target_id=user.id)
 
 
 def _require(was_found: bool) -> None:

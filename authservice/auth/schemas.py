@@ -1,8 +1,9 @@
-"""What goes in and out of /auth."""
+"""What goes in and out of /auth, and how every feature shows a user and a session."""
 
 from marshmallow import Schema, fields
 
-from authservice.web.bodies import Body, Choice, Email, Flag, Password, Text
+from authservice.web.fields import Choice, Email, Flag, Password, Text
+from authservice.web.parsing import Body
 
 
 class SignInSchema(Body):
@@ -20,10 +21,11 @@ class RefreshSchema(Body):
     refreshToken = Text(metadata={"description": "Absent: the cookie is read"})
 
 
-class SignedInUserSchema(Schema):
+class UserSchema(Schema):
     id = fields.String(required=True, metadata={"example": "5c0dc18d349bc9479600c171"})
     email = fields.String(required=True, metadata={"example": "natalie@example.com"})
     roles = fields.List(fields.String(), required=True)
+    createdAt = fields.AwareDateTime(attribute="created_at", required=True, allow_none=True)
 
 
 class TokenSchema(Schema):
@@ -38,7 +40,7 @@ class TokenSchema(Schema):
     refreshExpiresIn = fields.Integer(
         attribute="refresh_expires_in_seconds", required=True, metadata={"description": "Seconds", "example": 2592000}
     )
-    user = fields.Nested(SignedInUserSchema, required=True)
+    user = fields.Nested(UserSchema, required=True)
 
 
 class SessionSchema(Schema):
@@ -50,11 +52,14 @@ class SessionSchema(Schema):
         required=True, allow_none=True, metadata={"description": "null where unknown", "example": "203.0.113.9"}
     )
     userAgent = fields.String(attribute="user_agent", required=True)
+
+
+class OwnSessionSchema(SessionSchema):
     current = fields.Boolean(required=True, metadata={"description": "The session of this request's token"})
 
 
 class SessionListSchema(Schema):
-    sessions = fields.List(fields.Nested(SessionSchema), required=True)
+    sessions = fields.List(fields.Nested(OwnSessionSchema), required=True)
 
 
 class ScopeSchema(Body):

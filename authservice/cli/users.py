@@ -4,14 +4,15 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, ParamSpec
+from typing import NoReturn, ParamSpec
 
 import click
 from flask.cli import AppGroup
 from marshmallow import Schema, ValidationError
 
 from authservice.admin import service as admin
-from authservice.admin.schemas import AdminSessionSchema, UserChangeSchema
+from authservice.admin.schemas import AdminUserSchema, UserChangeSchema
+from authservice.auth.schemas import SessionSchema
 from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, printable, quiet_log
 from authservice.errors import DatabaseUnavailable, Refusal
 from authservice.store.users import User
@@ -95,7 +96,7 @@ def list(as_json: bool) -> None:
 @email_argument
 def disable(email: str) -> None:
     """Refuse EMAIL from the next request on, until enabled again."""
-    admin.disable(admin.find_user(email))
+    admin.change(admin.find_user(email), is_disabled=True, event="disable", keep_an_admin=False)
     _print(f"{email} is disabled.")
 
 
@@ -103,7 +104,7 @@ def disable(email: str) -> None:
 @email_argument
 def enable(email: str) -> None:
     """Let EMAIL sign in again."""
-    admin.enable(admin.find_user(email))
+    admin.change(admin.find_user(email), is_disabled=False, event="enable")
     _print(f"{email} is enabled.")
 
 
@@ -127,7 +128,7 @@ def delete(email: str, yes: bool) -> None:
     user = admin.find_user(email)
     if not yes:
         click.confirm(f"Delete {printable(user.email)} permanently?", abort=True)
-    admin.delete(user)
+    admin.delete(user, keep_an_admin=False)
     _print(f"{email} is deleted.")
 
 
@@ -155,7 +156,7 @@ def revoke(email: str, role: str) -> None:
 def sessions(email: str, as_json: bool) -> None:
     """List the living sessions of EMAIL, the most recently used first."""
     for session in admin.sessions_of(admin.find_user(email)):
-        shown = AdminSessionSchema().dump(session)
+        shown = SessionSchema().dump(session)
         _print(json.dumps(shown) if as_json else "  ".join(str(value or "-") for value in shown.values()))
 
 
@@ -203,13 +204,7 @@ def _print(line: str) -> None:
 
 def _show(found: Iterable[User], as_json: bool) -> None:
     for user in found:
-        shown: dict[str, Any] = {
-            "id": user.id,
-            "email": user.email,
-            "roles": [*user.roles],
-            "createdAt": user.created_at and user.created_at.isoformat(),
-            "disabled": user.is_disabled,
-        }
+        shown = AdminUserSchema().dump(user)
         if as_json:
             _print(json.dumps(shown, ensure_ascii=False))
         else:

@@ -163,15 +163,10 @@ def is_last_admin(user_id: str) -> bool:
 
 
 @asks_database
-def delete(user_id: str) -> bool:
-    """False when there is no such user."""
-    return collection().delete_one({"_id": ObjectId(user_id)}).deleted_count == 1
-
-
-@asks_database
-def delete_checked(user_id: str, checked: StoredPassword) -> bool:
-    """Delete, unless the password has changed since it was checked."""
-    return collection().delete_one({"_id": ObjectId(user_id), "password": checked.hash}).deleted_count == 1
+def delete(user_id: str, checked: StoredPassword | None = None) -> bool:
+    """False if there is no such user, or the password has changed since it was checked."""
+    condition = {"_id": ObjectId(user_id)} | ({"password": checked.hash} if checked else {})
+    return collection().delete_one(condition).deleted_count == 1
 
 
 def collection() -> Collection[dict[str, Any]]:

@@ -4,10 +4,10 @@ from flask import Response, request
 
 from authservice import errors
 from authservice.auth.routes import token_answer
-from authservice.auth.schemas import TokenSchema
+from authservice.auth.schemas import TokenSchema, UserSchema
 from authservice.store.users import User
 from authservice.users import service
-from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema, UserSchema
+from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.cookies import own_refresh_cookie
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE

@@ -2,7 +2,8 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.bodies import Body, NewEmail, NewPassword, Password
+from authservice.web.fields import NewEmail, NewPassword, Password
+from authservice.web.parsing import Body
 
 
 class SignUpSchema(Body):
@@ -17,13 +18,6 @@ class PasswordChangeSchema(Body):
 
 class DeletionSchema(Body):
     currentPassword = Password(required=True)
-
-
-class UserSchema(Schema):
-    id = fields.String(required=True, metadata={"example": "5c0dc18d349bc9479600c171"})
-    email = fields.String(required=True, metadata={"example": "natalie@example.com"})
-    roles = fields.List(fields.String(), required=True)
-    createdAt = fields.AwareDateTime(attribute="created_at", required=True, allow_none=True)
 
 
 class MessageSchema(Schema):

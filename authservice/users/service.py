@@ -60,7 +60,7 @@ def delete_account(user: User, current_password: str) -> None:
     if ADMIN in user.roles and users.is_last_admin(user.id):
         audit.record("delete_account", "last_admin", target_id=user.id)
         raise LastAdmin
-    if not users.delete_checked(user.id, checked):
+    if not users.delete(user.id, checked):
         raise PasswordWrong
     audit.record("delete_account", "ok", target_id=user.id)
 

@@ -1,1 +1,1 @@
-"""The edge that all features share: bodies, guards, problems, observability."""
+"""The edge that all features share: parsing, guards, problems, observability."""

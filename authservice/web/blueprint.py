@@ -11,7 +11,7 @@ from marshmallow import Schema
 from authservice import errors
 from authservice.errors import Refusal
 from authservice.web import problems
-from authservice.web.bodies import BodyParser
+from authservice.web.parsing import BodyParser
 
 OF_BODY = (
     errors.BodyMalformed,

@@ -412,7 +412,7 @@ def test_the_media_type_is_read_as_http_says(client, media_type):
 @nothing_is_stored
 def test_the_json_provider_of_the_application_is_ours(app):
     """flask-pymongo puts one there that reads MongoDB's Extended JSON; the order in create_app matters."""
-    from authservice.web.bodies import StrictJSONProvider
+    from authservice.web.parsing import StrictJSONProvider
 
     assert type(app.json) is StrictJSONProvider
     assert app.json.loads('{"$oid": "5c0dc18d349bc9479600c171"}') == {"$oid": "5c0dc18d349bc9479600c171"}

@@ -16,6 +16,7 @@ def test_a_stranger_signs_up_signs_in_and_passes_the_guard(client, database):
     assert signed_in.headers["Cache-Control"] == "no-store"
     body = signed_in.get_json()
     assert (body["expiresIn"], body["tokenType"]) == (3600, "Bearer")
+    assert body["user"] == user
 
     passed = client.get("/users/test", headers=bearer(body["token"]))
     assert passed.status_code == 200

@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from authservice.config import SETTINGS, instance_path, load
-from authservice.web.bodies import StrictJSONProvider
+from authservice.web.parsing import StrictJSONProvider
 from tests.conftest import ALICE, PASSWORD, SECRET, bearer, sign_in
 from tests.service import ROOT
 

@@ -1,0 +1,114 @@
+"""Parsing of request bodies and queries: strict JSON in, exact faults out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NoReturn
+
+from flask import Request, current_app
+from flask.json.provider import DefaultJSONProvider
+from gunicorn.http.errors import ParseException
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+
+from authservice import errors
+from authservice.config import BODY_MAX_BYTES
+from authservice.errors import Fault
+from authservice.security import strict_json
+
+_FAULTS_MAX = 20  # a body of 16 KiB can have a thousand, and nobody reads them
+
+
+class StrictJSONProvider(DefaultJSONProvider):
+    """JSON by RFC 8259 alone. flask-pymongo's own would read MongoDB's Extended JSON: operators from strangers."""
+
+    sort_keys = False
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return strict_json.loads(s)
+
+
+class BodyParser(FlaskParser):
+    """webargs, through the strict provider, with refusals of ours."""
+
+    # A misspelt ?role= that were passed over would open what it was to close.
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        if getattr(schema, "may_be_absent", False) and _is_absent(req):
+            return {}
+        if req.mimetype != "application/json":
+            raise errors.MediaTypeUnsupported
+        try:
+            return current_app.json.loads(_read(req))
+        except ValueError:
+            raise errors.BodyMalformed from None
+
+    def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
+        # webargs puts the location, json, on top of marshmallow's own tree
+        faults = [fault for tree in error.messages_dict.values() for fault in _faults(tree)]
+        raise errors.ValidationFailed(faults[:_FAULTS_MAX])
+
+
+def fault(code: str, detail: str) -> list[Any]:
+    """A marshmallow message that keeps its code: a list of one, for marshmallow takes lists as they are."""
+    return [{"code": code, "detail": detail}]
+
+
+_UNKNOWN = fault("unknown_field", "This field is not one of the body's fields.")
+
+
+class Body(Schema):
+    """A JSON object, or a query, with exactly the fields that it declares."""
+
+    may_be_absent = False  # whether no body at all counts as {}
+    error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "unknown": _UNKNOWN,
+        "type": fault("wrong_type", "Send a JSON object."),
+    }
+
+
+def _is_absent(request: Request) -> bool:
+    return not request.content_length and "Transfer-Encoding" not in request.headers
+
+
+def _read(request: Request) -> bytes:
+    """The whole body. Raises BodyTooLarge, and never hands out a part.
+
+    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself; and it leaves
+    the end of a body of known length to gunicorn, which hands out what had come when the connection ended.
+    """
+    try:
+        if request.content_length is not None:
+            if request.content_length > BODY_MAX_BYTES:
+                raise errors.BodyTooLarge
+            body: bytes = request.get_data()
+            if len(body) < request.content_length:
+                raise errors.BodyMalformed("The body ended early.")
+            return body
+        if not request.environ.get("wsgi.input_terminated"):
+            return b""
+        body = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
+    except (ParseException, OSError):  # a chunk that is none, or a connection that ended early
+        raise errors.BodyMalformed("The body ended early or was not well chunked.") from None
+    if len(body) > BODY_MAX_BYTES:
+        raise errors.BodyTooLarge
+    return body
+
+
+def _faults(messages: Any, pointer: str = "") -> Iterator[Fault]:
+    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself, unless it was sent."""
+    if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"} and isinstance(messages["code"], str):
+        yield Fault(pointer, messages["code"], messages["detail"])
+    elif isinstance(messages, Mapping):
+        for name, inner in messages.items():
+            is_whole = name == "_schema" and inner != [_UNKNOWN]
+            yield from _faults(inner, pointer if is_whole else f"{pointer}/{_escaped(name)}")
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from _faults(inner, pointer)
+    else:
+        yield Fault(pointer, "invalid", str(messages))
+
+
+def _escaped(name: object) -> str:
+    """RFC 6901 section 3, at a length that an answer bears."""
+    return str(name)[:100].replace("~", "~0").replace("/", "~1")
