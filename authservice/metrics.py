@@ -5,17 +5,43 @@ worker can sum them up.
 """
 
 import os
+from importlib.metadata import version
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-requests = Counter("authservice_requests", "Requests answered", ["method", "route", "status"])
-request_seconds = Histogram("authservice_request_seconds", "Time to answer", ["method", "route"], buckets=_SECONDS)
-database_seconds = Histogram("authservice_database_seconds", "Time of an operation", ["operation"], buckets=_SECONDS)
-hashing_depth = Gauge("authservice_hashing_depth", "Passwords hashed or waiting now", multiprocess_mode="livesum")
-hashing_refused = Counter("authservice_hashing_refused", "Passwords that the gate refused")
-sign_ins = Counter("authservice_sign_ins", "Sign-ins by outcome", ["outcome"])
+requests = Counter("authservice_http_requests", "HTTP requests answered.", ["method", "route", "status"])
+request_seconds = Histogram(
+    "authservice_http_request_duration_seconds",
+    "Time from the request's arrival to its answer.",
+    ["method", "route"],
+    buckets=_SECONDS,
+)
+database_seconds = Histogram(
+    "authservice_database_operation_duration_seconds",
+    "Time that the database took for an operation.",
+    ["operation"],
+    buckets=_SECONDS,
+)
+hashing_depth = Gauge(
+    "authservice_password_hashes_in_progress",
+    "Passwords that are being hashed or wait for it.",
+    multiprocess_mode="livesum",
+)
+hashing_refused = Counter("authservice_password_hashes_refused", "Passwords refused because too many were waiting.")
+sign_ins = Counter("authservice_sign_ins", "Sign-ins.", ["outcome"])
+_build_info = Gauge(
+    "authservice_build_info",
+    "Always 1; the label is the version of authservice that is running.",
+    ["version"],
+    multiprocess_mode="livemax",  # prometheus_client's Info does not work across processes
+)
+
+
+def show_version() -> None:
+    """Called where an application starts: what the master sets before its workers exist would outlive them."""
+    _build_info.labels(version("authservice")).set(1)
 
 
 def exposition() -> bytes:

@@ -74,6 +74,7 @@ def init_app(app: Flask) -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     audit.log.setLevel(logging.INFO)  # on the command line too, which keeps all other lines to itself
+    metrics.show_version()
     app.wsgi_app = _observed(app.wsgi_app)  # type: ignore[assignment,method-assign]
     if ":" in app.config["METRICS"]:
         app.before_request(_serve_nothing_else_there)

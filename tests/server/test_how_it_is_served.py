@@ -174,7 +174,9 @@ def test_workers_whose_master_was_killed_answer_what_they_were_asked_and_end(ser
         target=lambda: answers.append(requests.post(f"{service.url}/users", json=body, timeout=60))
     )
     asking.start()
-    wait_until(lambda: "authservice_hashing_depth 1.0" in requests.get(f"{service.url}/metrics", timeout=10).text)
+    wait_until(
+        lambda: "authservice_password_hashes_in_progress 1.0" in requests.get(f"{service.url}/metrics", timeout=10).text
+    )
     service.signal(signal.SIGKILL)
     asking.join()
     assert answers[0].status_code == 201

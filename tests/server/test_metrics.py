@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 
 import pytest
 import requests
@@ -33,18 +34,35 @@ def test_the_figures_are_those_of_all_workers_and_stay_when_one_dies(serve):
         assert requests.post(f"{url}/auth", json=body, timeout=10).status_code == status
     for _ in range(40):
         assert requests.get(f"{url}/users/test", timeout=10).status_code == 401
-    refused = 'authservice_requests_total{method="GET",route="/users/test",status="401"}'
+    refused = 'authservice_http_requests_total{method="GET",route="/users/test",status="401"}'
     assert figure(url, refused) == 40
-    assert figure(url, 'authservice_request_seconds_count{method="GET",route="/users/test"}') == 40
+    assert figure(url, 'authservice_http_request_duration_seconds_count{method="GET",route="/users/test"}') == 40
     assert figure(url, 'authservice_sign_ins_total{outcome="ok"}') == 1
     assert figure(url, 'authservice_sign_ins_total{outcome="refused"}') == 2
-    assert figure(url, 'authservice_database_seconds_count{operation="insert"}') == 1
-    assert figure(url, "authservice_hashing_depth") == 0
+    assert figure(url, 'authservice_database_operation_duration_seconds_count{operation="insert"}') == 1
+    assert figure(url, "authservice_password_hashes_in_progress") == 0
 
     os.kill(service.workers()[0], signal.SIGKILL)
     time.sleep(0.5)
     service.wait_until_ready()
     assert figure(url, refused) == 40
+
+
+def test_the_version_is_told_once_by_all_workers_together(serve):
+    service = serve(workers=2)
+    told = f'authservice_build_info{{version="{version("authservice")}"}} 1.0'
+
+    def shown():
+        text = requests.get(f"{service.url}/metrics", timeout=10).text
+        return [line for line in text.splitlines() if line.startswith("authservice_build_info")]
+
+    assert shown() == [told]
+    before = service.workers()
+    service.signal(signal.SIGHUP)
+    wait_until(lambda: len(service.workers()) == 2 and not set(before) & set(service.workers()))
+    os.kill(service.workers()[0], signal.SIGKILL)
+    wait_until(lambda: len(service.workers()) == 2)
+    assert shown() == [told]
 
 
 def test_a_refused_hash_is_counted(serve):
@@ -55,7 +73,7 @@ def test_a_refused_hash_is_counted(serve):
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 401
     assert statuses[-1] == 503
-    assert figure(service.url, "authservice_hashing_refused_total") == statuses.count(503)
+    assert figure(service.url, "authservice_password_hashes_refused_total") == statuses.count(503)
 
 
 def test_strangers_words_are_no_labels(serve):
@@ -125,7 +143,7 @@ def test_the_directory_of_the_figures_goes_with_the_service(serve, tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     service = serve(workers=1, TMPDIR=str(temporary))
-    assert figure(service.url, "authservice_hashing_depth") == 0
+    assert figure(service.url, "authservice_password_hashes_in_progress") == 0
     assert [entry.name.startswith("authservice-metrics-") for entry in temporary.iterdir()] == [True]
     assert service.stop() == 0
     assert not [*temporary.iterdir()]
