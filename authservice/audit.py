@@ -32,7 +32,7 @@ def record(
     Over HTTP the log adds requestId, clientRequestId and ip of the request.
     """
     if has_request_context():
-        user = g.get("user")
+        user = g.get("authservice_user")
         who = {"actorId": actor_id or (user.id if user else None), "targetId": target_id, "via": "http"}
     else:
         if _COMMAND_ID not in g:

@@ -1,6 +1,7 @@
 """What an application has of its own: one frozen object in ``app.extensions``, shared with no other application."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ _NAME = "authservice"
 
 @dataclass(frozen=True, repr=False, eq=False, slots=True)  # no repr: the settings hold secrets
 class State:
-    """Made by ``create_app``, before the first request. The parts that change guard themselves."""
+    """Made before the first request. The parts that change guard themselves."""
 
+    app: Flask  # the app whose users these are: the one that embeds the service, or the service itself
     settings: Mapping[str, Any]
     client: "MongoClient[dict[str, Any]]"
     users: "Collection[dict[str, Any]]"
@@ -37,7 +39,22 @@ def bind(app: Flask, state: State) -> None:
     app.extensions[_NAME] = state
 
 
+def is_bound(app: Flask) -> bool:
+    return _NAME in app.extensions
+
+
+def of(app: Flask) -> State:
+    state: State = app.extensions[_NAME]
+    return state
+
+
 def current_state() -> State:
     """The state of the application that handles this request or command. Raises RuntimeError outside of both."""
     state: State = current_app.extensions[_NAME]
     return state
+
+
+def in_app() -> AbstractContextManager[object]:
+    """The context of the app whose users these are: what is called in it may be code of that app."""
+    app = current_state().app
+    return nullcontext() if current_app._get_current_object() is app else app.app_context()  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 from authservice import create_app, embedded
 from authservice.state import State
-from authservice.web.observability import JSONFormatter
+from authservice.web.logs import JSONFormatter
 from tests.service import ROOT, Service
 
 SECRET = "tests-sign-with-this-secret-and-nothing-else-does"

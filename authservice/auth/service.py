@@ -6,9 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from flask_jwt_extended.exceptions import JWTExtendedException
-from jwt import PyJWTError
-
 from authservice import audit, metrics
 from authservice.errors import (
     CredentialsInvalid,
@@ -115,7 +112,7 @@ def _find(claims: Claims) -> tuple[User, Session]:
 def sign_out(token: str) -> None:
     """End the session of an access or a refresh token, if it has not ended already.
 
-    Raises what tokens.verify raises, and DatabaseUnavailable.
+    Raises TokenInvalid, TokenExpired, DatabaseUnavailable.
     """
     claims = tokens.verify(token)
     was_alive = sessions.end(claims.user_id, claims.session_id)
@@ -130,7 +127,7 @@ def end_replaced(refresh_token: str | None, by: User) -> None:
     """
     if refresh_token is None:
         return
-    with suppress(PyJWTError, JWTExtendedException, DatabaseUnavailable):
+    with suppress(TokenInvalid, TokenExpired, DatabaseUnavailable):
         old = tokens.verify(refresh_token)
         if sessions.end(old.user_id, old.session_id):
             audit.record("sign_out", "replaced", actor_id=by.id, target_id=old.user_id, sessionId=old.session_id)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from authservice.cli import EXIT_REFUSED, printable, public_url, quiet_log
 from authservice.cli.finding import Finding, clock, good, note, wrong
 from authservice.config import is_readable_on_the_network
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
+from authservice.state import current_state
 from authservice.store import indexes
 from authservice.store.client import ping
 from authservice.store.clock import database_time
@@ -61,7 +61,8 @@ def _findings(url: str | None) -> Iterator[Finding]:
 
 
 def _of_database() -> Iterator[Finding]:
-    if is_readable_on_the_network(current_app.config["MONGO_URI"]):
+    uri = current_state().settings["MONGO_URI"]
+    if uri and is_readable_on_the_network(uri):
         yield note("database", "it is on another machine, without TLS: add tls=true to FLASK_MONGO_URI")
     try:
         ping()

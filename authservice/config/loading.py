@@ -1,6 +1,7 @@
 """The settings of one start: read, checked, and refused with every fault named."""
 
 import difflib
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ NEVER_WITHOUT_PREFIX = ("MONGO_URI", "JWT_SECRET_KEY")
 NO = ("0", "false", "no", "")  # what Flask reads as such
 RESEMBLANCE = 0.8
 
+log = logging.getLogger(__name__)
+
 
 class ConfigurationError(Exception):
     """The service must not start: ``faults`` says why, one sentence a setting."""
@@ -28,11 +31,19 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(["the service cannot start:", *(f"  - {fault}" for fault in faults)]))
 
 
-def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def load(
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    is_embedded: bool = False,
+    has_client: bool = False,
+) -> dict[str, Any]:
     """The checked settings by name; those without a value are None.
 
     FLASK_NAME wins over the content of the file that FLASK_NAME_FILE names; ``overrides`` win over both.
     Values are read as text and never as JSON, so that a secret made of digits stays one.
+    ``is_embedded``: another app embeds the service, and may have FLASK_* variables of its own. ``has_client``: it
+    brings its client of MongoDB.
     Raises ConfigurationError, which names every fault.
     """
     overrides = overrides or {}
@@ -46,16 +57,22 @@ def load(environ: Mapping[str, str], overrides: Mapping[str, Any] | None = None)
             values[setting.name] = None
             faults.append(f"{PREFIX}{setting.name} {fault}")
     given = {setting.name for setting in SETTINGS if _is_given(setting.name, environ, overrides)}
-    faults += _unknown(environ, overrides)
-    faults += [
-        f"{name} is not read; did you mean {PREFIX}{name}?"
-        for name in NEVER_WITHOUT_PREFIX
-        if name in environ and name not in given
-    ]
-    if "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
+    faults += _unknown_overrides(overrides, "AuthService" if is_embedded else "create_app")
+    if is_embedded:
+        _warn_of_near_misses(environ)
+    else:
+        faults += _unknown_variables(environ)
+        faults += [
+            f"{name} is not read; did you mean {PREFIX}{name}?"
+            for name in NEVER_WITHOUT_PREFIX
+            if name in environ and name not in given
+        ]
+    if has_client and "JWT_SECRET_KEY" not in given:
+        faults.append("FLASK_JWT_SECRET_KEY is required with mongo; make one with: openssl rand -hex 32")
+    elif "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
         faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
     if values["ENV"] == "production":
-        faults += production.faults_of(values, given)
+        faults += production.faults_of(values, given | {"MONGO_URI"} if has_client else given)
         if environ.get("FLASK_DEBUG", "0").lower() not in NO:
             faults.append("FLASK_DEBUG must not be set with FLASK_ENV=production")
     if faults:
@@ -106,20 +123,38 @@ def _is_given(name: str, environ: Mapping[str, str], overrides: Mapping[str, Any
     return f"{PREFIX}{name}" in environ or f"{PREFIX}{name}_FILE" in environ
 
 
-def _unknown(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Iterator[str]:
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A name that is in no table would be ignored, or reach an extension of Flask past every check."""
+    for variable in _unknown_in(environ):
+        yield f"{variable} is not a setting{_hint(variable)}"
+
+
+def _unknown_in(environ: Mapping[str, str]) -> Iterator[str]:
     for variable in environ:
         is_known = variable in OURS or variable in FLASKS_OWN or variable.startswith(FLASK_RUN)
         if variable.startswith(PREFIX) and not is_known:
-            yield f"{variable} is not a setting{_hint(variable)}"
+            yield variable
+
+
+def _warn_of_near_misses(environ: Mapping[str, str]) -> None:
+    for variable in _unknown_in(environ):
+        if near := _nearest(variable, OURS):
+            log.warning("%s is not a setting of authservice; did you mean %s?", variable, near)
+
+
+def _unknown_overrides(overrides: Mapping[str, Any], given_to: str) -> Iterator[str]:
     for name in overrides:
         if name not in {setting.name for setting in SETTINGS}:
-            yield f"{name}, given to create_app, is not a setting{_hint(f'{PREFIX}{name}', PREFIX)}"
+            yield f"{name}, given to {given_to}, is not a setting{_hint(f'{PREFIX}{name}', PREFIX)}"
 
 
 def _hint(variable: str, without: str = "") -> str:
     name = variable.removeprefix(PREFIX)
     if name in GUNICORNS_OWN:
         return f"; gunicorn reads {name}, without {PREFIX}"
-    near = difflib.get_close_matches(variable.upper(), OURS | FLASKS_OWN, n=1, cutoff=RESEMBLANCE)
-    return f"; did you mean {near[0].removeprefix(without)}?" if near else ""
+    near = _nearest(variable, OURS | FLASKS_OWN)
+    return f"; did you mean {near.removeprefix(without)}?" if near else ""
+
+
+def _nearest(variable: str, names: frozenset[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(variable.upper(), names, n=1, cutoff=RESEMBLANCE)), None)

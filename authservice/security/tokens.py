@@ -13,12 +13,14 @@ import jwt
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import Flask
-from flask_jwt_extended import JWTManager, create_access_token, decode_token
+from flask_jwt_extended import create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
 
 from authservice.config import ROLES_MAX
+from authservice.errors import TokenExpired, TokenInvalid
 from authservice.security import claims as claims_of_app
 from authservice.security import strict_json
-from authservice.state import current_state
+from authservice.state import current_state, in_app
 
 TOKEN_MAX_BYTES = 4_096
 _LEEWAY_SECONDS = 5  # a host whose clock is 3 s ahead is no forger
@@ -69,10 +71,11 @@ class TokenPolicy:
     audience: str | None
     own_claims: Callable[["Holder"], dict[str, Any]]
     verify_once: Callable[[str], Claims]
+    app: Flask  # whose configuration flask-jwt-extended reads; never that of an app that embeds the service
 
 
-def init_app(app: Flask, manager: JWTManager, settings: Mapping[str, Any]) -> TokenPolicy:
-    """Set flask-jwt-extended's options and its key loader; the options that are not settings are fixed here."""
+def init_app(app: Flask, settings: Mapping[str, Any]) -> TokenPolicy:
+    """Set flask-jwt-extended's options; those that are not settings are fixed here."""
     policy = TokenPolicy(
         access_lifetime=timedelta(seconds=settings["JWT_ACCESS_TOKEN_EXPIRES"]),
         idle_lifetime=timedelta(days=settings["REFRESH_IDLE_DAYS"]),
@@ -85,6 +88,7 @@ def init_app(app: Flask, manager: JWTManager, settings: Mapping[str, Any]) -> To
         audience=settings["JWT_AUDIENCE"],
         own_claims=functools.partial(claims_of_app.own_claims, claims_of_app.function_of(settings)),
         verify_once=functools.lru_cache(_REMEMBERED_TOKENS)(_verify_once),
+        app=app,
     )
     app.config.update(
         JWT_ALGORITHM="HS256",
@@ -99,7 +103,6 @@ def init_app(app: Flask, manager: JWTManager, settings: Mapping[str, Any]) -> To
         JWT_ENCODE_AUDIENCE=policy.audience,
         JWT_DECODE_AUDIENCE=policy.audience,
     )
-    manager.decode_key_loader(_key_for)
     return policy
 
 
@@ -115,9 +118,11 @@ def issue_access(user: Holder, session_id: str, lifetime: timedelta) -> str:
     is the user's document. Raises InternalError where the app's own claims do not fit.
     """
     short = [role for role in user.roles if len(role) <= _ROLE_MAX_CHARACTERS]
-    own = policy().own_claims(user)
+    with in_app():
+        own = policy().own_claims(user)
     claims = {**own, "email": user.email, "roles": short[:ROLES_MAX], "sid": session_id}
-    token: str = create_access_token(user.id, additional_claims=claims, expires_delta=lifetime)
+    with policy().app.app_context():
+        token: str = create_access_token(user.id, additional_claims=claims, expires_delta=lifetime)
     if own and len(token) > TOKEN_MAX_BYTES:
         raise claims_of_app.refuse_size(own, TOKEN_MAX_BYTES)
     return token
@@ -146,11 +151,16 @@ def issue_refresh(user_id: str, session_id: str, token_id: str, issued_at: datet
 def verify(token: str) -> Claims:
     """The claims of a token that we signed and that has not expired. Whether its session lives is for the store.
 
-    Raises jwt.PyJWTError or flask_jwt_extended's JWTExtendedException, jwt.ExpiredSignatureError among them.
+    Raises TokenInvalid, TokenExpired.
     """
-    claims = policy().verify_once(token)
+    try:
+        claims = policy().verify_once(token)
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except (jwt.PyJWTError, JWTExtendedException):
+        raise TokenInvalid from None
     if time.time() >= claims.expires_at + _LEEWAY_SECONDS:
-        raise jwt.ExpiredSignatureError("the token has expired")
+        raise TokenExpired
     return claims
 
 
@@ -160,7 +170,8 @@ def _verify_once(token: str) -> Claims:
     Exceptions are not remembered: nobody can fill the cache with tokens of their own making.
     """
     _require_strict_form(token)
-    claims = decode_token(token)
+    with policy().app.app_context():
+        claims = decode_token(token)
     return Claims(claims["type"], claims["sub"], claims["sid"], claims["jti"], claims["exp"], claims)
 
 
@@ -181,7 +192,7 @@ def _require_strict_form(token: str) -> None:
             raise jwt.InvalidTokenError("not a JSON object")
 
 
-def _key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
+def key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
     """The key, once the raw claims are exactly of the kinds that we issue.
 
     flask-jwt-extended fills in a missing ``type`` and ``jti`` before any later callback could see that they were

@@ -24,7 +24,7 @@ from authservice.serving.connections import Connection, Connections
 from authservice.serving.incoming import Incoming, Parser
 from authservice.serving.outgoing import Response, refusal_bytes, refusal_for
 from authservice.web import problems
-from authservice.web.observability import AT_METRICS_ADDRESS
+from authservice.web.health import AT_METRICS_ADDRESS
 
 HESITATION_SECONDS = 20e-6  # for each connection that a worker has
 HESITATION_MAX_SECONDS = 2e-3

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bson.codec_options import DatetimeConversion
 from flask import Flask
 from flask_pymongo import PyMongo
-from pymongo import ReadPreference
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
@@ -36,6 +37,32 @@ def connect(app: Flask, settings: Mapping[str, Any]) -> Collection[dict[str, Any
     assert mongo.db is not None, "config refuses a URI without a database"
     # Whatever the URI says of other reads: a secondary that lags would accept a session that was ended.
     return mongo.db.get_collection(settings["USERS_COLLECTION"], read_preference=ReadPreference.PRIMARY)
+
+
+def adopt(given: PyMongo | MongoClient[Any], settings: Mapping[str, Any]) -> Collection[dict[str, Any]]:
+    """The collection of the users, of a client that belongs to the app which embeds the service.
+
+    Times, texts and reads are as in ``connect``, and so are writes unless the client says how safe they are to be.
+    Raises ConfigurationError where it names no database.
+    """
+    try:
+        database = given.db if isinstance(given, PyMongo) else given.get_default_database()
+    except PyMongoError:
+        database = None
+    if database is None:
+        raise ConfigurationError(
+            ["mongo must be a PyMongo that is bound to the app, or a MongoClient, whose URI names a database"]
+        )
+    is_silent = database.write_concern.is_server_default
+    collection: Collection[dict[str, Any]] = database.get_collection(
+        settings["USERS_COLLECTION"],
+        codec_options=database.codec_options.with_options(
+            tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+        ),
+        read_preference=ReadPreference.PRIMARY,
+        write_concern=WriteConcern(w="majority", j=True) if is_silent else database.write_concern,
+    )
+    return collection
 
 
 @asks_database

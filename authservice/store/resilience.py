@@ -35,10 +35,11 @@ class TimeBudget:
     answer in time. Waiting for a connection may take half of that on top. Hashing between them does not count.
     """
 
-    __slots__ = ("_timeout_seconds", "query_seconds", "wait_seconds")
+    __slots__ = ("_is_first_timed", "_timeout_seconds", "query_seconds", "wait_seconds")
 
-    def __init__(self, timeout_seconds: float | None) -> None:
+    def __init__(self, timeout_seconds: float | None, *, is_first_timed: bool) -> None:
         self._timeout_seconds = timeout_seconds
+        self._is_first_timed = is_first_timed
         self.query_seconds = 0.0
         self.wait_seconds = 0.0
 
@@ -49,11 +50,11 @@ class TimeBudget:
         return max(self._timeout_seconds / 2 - self.wait_seconds, 0)
 
     def deadline(self) -> AbstractContextManager[None]:
-        """For the next operation; the first one has the client's own time-out.
+        """For the next operation; the first one may have a time-out of the client's own.
 
         Raises DatabaseUnavailable when nothing is left.
         """
-        if not self.query_seconds or self._timeout_seconds is None:
+        if self._timeout_seconds is None or (self._is_first_timed and not self.query_seconds):
             return _NO_DEADLINE
         left = self._timeout_seconds - self.query_seconds
         if left <= 0:
@@ -137,20 +138,25 @@ class Resilience:
     breaker: CircuitBreaker
     bulkhead: Bulkhead
     timeout_seconds: float | None
+    is_client_timed: bool
 
     @classmethod
-    def of(cls, client: MongoClient[dict[str, Any]]) -> "Resilience":
-        options = client.options
-        return cls(CircuitBreaker(), Bulkhead(options.pool_options.max_pool_size), options.timeout or None)
+    def of(cls, client: MongoClient[dict[str, Any]], default_timeout_seconds: float) -> "Resilience":
+        """A client that was handed to us may have no time-out at all; one of 0 says that it wants none."""
+        own, pool_size = client.options.timeout, client.options.pool_options.max_pool_size
+        timeout_seconds = default_timeout_seconds if own is None else own or None
+        return cls(CircuitBreaker(), Bulkhead(pool_size), timeout_seconds, is_client_timed=own is not None)
 
     def budget(self) -> TimeBudget:
         """The request's. Outside of requests nothing adds up: the command line asks page after page, without limit."""
         if not has_request_context():
-            return TimeBudget(self.timeout_seconds)
+            return TimeBudget(self.timeout_seconds, is_first_timed=self.is_client_timed)
         context = g._get_current_object()
-        found: TimeBudget | None = context.get("time_budget")
+        found: TimeBudget | None = context.get("authservice_time_budget")
         if found is None:
-            found = context.time_budget = TimeBudget(self.timeout_seconds)
+            found = context.authservice_time_budget = TimeBudget(
+                self.timeout_seconds, is_first_timed=self.is_client_timed
+            )
         return found
 
 

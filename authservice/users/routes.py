@@ -27,7 +27,7 @@ def sign_up(body: dict[str, str]) -> tuple[User, dict[str, str]]:
 
     It signs nobody in: send the same e-mail and password to signIn.
     """
-    return service.sign_up(body["email"], body["password"]), {"Location": "/users/me"}
+    return service.sign_up(body["email"], body["password"]), {"Location": f"{request.script_root}/users/me"}
 
 
 @blueprint.route("/test")

@@ -41,7 +41,7 @@ SETS_COOKIE: dict[str, Any] = {
 }
 
 
-def init_app(app: Flask) -> Api:
+def init_app(app: Flask, url_prefix: str, *, is_served: bool) -> Api:
     """Bind the documentation; the caller registers each feature's blueprint on what it returns."""
     app.config.update(
         API_TITLE="authservice",
@@ -52,10 +52,10 @@ def init_app(app: Flask) -> Api:
                 "license": {"name": "MIT", "identifier": "MIT"},
                 "contact": {"name": "Whoever runs this service"},
             },
-            "servers": [{"url": "/", "description": "Where this document comes from"}],
+            "servers": [{"url": url_prefix or "/", "description": "Where this document comes from"}],
         },
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
+        OPENAPI_URL_PREFIX="/" if is_served else None,
         OPENAPI_JSON_PATH="openapi.json",
     )
     api = Api()

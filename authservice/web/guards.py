@@ -1,13 +1,13 @@
 """Who may pass: ``jwt_required`` with its user lookup, and the answers for those who may not."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jwt as pyjwt
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_jwt_extended import JWTManager, get_jwt
-from flask_jwt_extended.exceptions import JWTExtendedException
 
 from authservice import errors
 from authservice.errors import Refusal
@@ -26,55 +26,77 @@ SECURITY_BY_BODY: list[dict[str, list[str]]] = [{}]  # OpenAPI has no scheme for
 OF_GUARD = (errors.TokenMissing, errors.TokenInvalid, errors.TokenExpired, errors.DatabaseUnavailable)
 
 
-def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Guard a route: flask-jwt-extended verifies the token, and the user and the session are read at every request.
+def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+    """Guard a route: only a signed-in user passes, whom ``current_user`` then gives.
 
-    One who was deleted or disabled, or whose session was ended, is refused on the next request.
-    Raises TokenMissing, TokenInvalid, TokenExpired, DatabaseUnavailable.
+    flask-jwt-extended verifies the token; user and session are read at every request, so a user who was deleted or
+    disabled, or whose session has ended, is refused on the next request. A refusal is answered here, as
+    application/problem+json: 401 with a Bearer challenge (RFC 6750), 503 when the database does not answer.
+
+        @app.get("/todos")
+        @jwt_required()
+        def todos(): ...
+    """
+    return _guard(_authenticate)
+
+
+def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+    """Beneath ``jwt_required``: only users pass who have all of the roles now; others get 403 ``role_missing``.
+
+        @app.get("/reports")
+        @jwt_required()
+        @roles_required("editor")
+        def reports(): ...
+
+    It works beneath flask-jwt-extended's own guard too, where that is bound to this service.
     """
 
-    def guard(route: Callable[P, T]) -> Callable[P, T]:
+    def require_roles() -> None:
+        if not set(roles) <= set(current_user().roles):
+            raise errors.RoleMissing
+
+    return _guard(require_roles)
+
+
+def _guard(check: Callable[[], None]) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+    """Refusals of the check are answered and not raised: an app may have a handler of its own for all exceptions."""
+
+    def guard(route: Callable[P, T]) -> Callable[P, T | Response]:
+        is_async = inspect.iscoroutinefunction(route)
+
         @functools.wraps(route)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            claims = tokens.verify(bearer_token())
-            user = session_batch.find_user(claims.user_id, claims.session_id) if claims.type == "access" else None
-            if user is None:
-                raise errors.TokenInvalid
-            context = g._get_current_object()
-            context.user, context.session_id = user, claims.session_id
-            context._jwt_extended_jwt = {**claims.payload}  # what flask-jwt-extended's get_jwt() reads
-            return route(*args, **kwargs)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T | Response:
+            try:
+                check()
+            except Refusal as refusal:
+                return problems.render(refusal)
+            return (current_app.ensure_sync(route) if is_async else route)(*args, **kwargs)
 
         return guarded
 
     return guard
 
 
-def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Beneath ``jwt_required``, ours or flask-jwt-extended's: let only users pass who have all of the roles now.
-
-    Raises RoleMissing, and what ``current_user`` raises.
-    """
-
-    def guard(route: Callable[P, T]) -> Callable[P, T]:
-        @functools.wraps(route)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            if not set(roles) <= set(current_user().roles):
-                raise errors.RoleMissing
-            return route(*args, **kwargs)
-
-        return guarded
-
-    return guard
+def _authenticate() -> None:
+    claims = tokens.verify(bearer_token())
+    user = session_batch.find_user(claims.user_id, claims.session_id) if claims.type == "access" else None
+    if user is None:
+        raise errors.TokenInvalid
+    context = g._get_current_object()
+    context.authservice_user, context.authservice_session_id = user, claims.session_id
+    context._jwt_extended_jwt = {**claims.payload}  # what flask-jwt-extended's get_jwt() reads
 
 
 def current_user() -> User:
     """The user whom ``jwt_required`` let pass.
 
-    Raises TokenMissing, TokenInvalid where flask-jwt-extended's own let pass somebody who is not signed in.
+        current_user().id  # "5c0dc18d349bc9479600c171"
+
+    Raises TokenMissing or TokenInvalid where flask-jwt-extended's own guard let somebody pass who is not signed in,
+    RuntimeError where there is no guard.
     """
     try:
-        user: User = g.user
+        user: User = g.authservice_user
     except AttributeError:
         raise _not_signed_in() from None
     return user
@@ -83,7 +105,7 @@ def current_user() -> User:
 def current_session_id() -> str:
     """The session of the token that ``jwt_required`` let pass. Raises what ``current_user`` raises."""
     try:
-        session_id: str = g.session_id
+        session_id: str = g.authservice_session_id
     except AttributeError:
         raise _not_signed_in() from None
     return session_id
@@ -112,11 +134,14 @@ def bearer_token() -> str:
 
 
 def init_app(app: Flask, manager: JWTManager) -> None:
-    """Answer 401 with a challenge for whatever a token can be. PyJWT's InvalidKeyError is no InvalidTokenError."""
+    """Answer 401 with a challenge for every fault of a token. PyJWT's InvalidKeyError is no InvalidTokenError."""
     app.register_error_handler(pyjwt.PyJWTError, _answer_invalid)
-    app.register_error_handler(pyjwt.ExpiredSignatureError, _answer_expired)
-    app.register_error_handler(JWTExtendedException, _answer_invalid)
-    # For routes under flask-jwt-extended's own jwt_required: the same reads, the same answers.
+    bind(manager)
+
+
+def bind(manager: JWTManager) -> None:
+    """Routes under flask-jwt-extended's own ``jwt_required`` make the same reads and give the same answers."""
+    manager.decode_key_loader(tokens.key_for)
     manager.user_lookup_loader(_find_user)
     manager.expired_token_loader(_answer_expired)
     manager.unauthorized_loader(_answer_missing)
@@ -132,7 +157,7 @@ def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
         return None  # whether a refresh token has been used already is not looked at here
     user = session_batch.find_user(claims["sub"], claims["sid"])
     if user is not None:
-        g.user, g.session_id = user, claims["sid"]
+        g.authservice_user, g.authservice_session_id = user, claims["sid"]
     return user
 
 

@@ -1,6 +1,7 @@
 """What people open in a browser: / links the rest, /app/ is the Ionic client, /docs is Swagger UI on our own API."""
 
 import secrets
+from collections.abc import Callable
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -26,21 +27,25 @@ _OWN_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self'"
 # Swagger UI's style sheet holds its icons as data: URLs. Its style attributes are set by script, which needs no leave.
 _DOCS_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self' data:"
 
-blueprint = Blueprint("pages", __name__)
+
+def blueprint(*, has_pages: bool, has_docs: bool) -> Blueprint:
+    """The pages that are wanted. `/static/` is for all of them."""
+    pages = Blueprint("pages", __name__)
+    rules = {"/static/<name>": static} | (_PAGES if has_pages else {}) | (_DOCS if has_docs else {})
+    for rule, view in rules.items():
+        pages.add_url_rule(rule, view_func=view)
+    return pages
 
 
-@blueprint.get("/")
 def home() -> Response:
     return _page("home.html", _OWN_PAGE)
 
 
-@blueprint.get("/app")
 def app_without_slash() -> BaseResponse:
     """Relative, so that it stays on the scheme and host that the browser knows, whatever proxy is in between."""
     return redirect("app/", 308)
 
 
-@blueprint.get("/app/")
 def app() -> Response:
     """The client, with a nonce for the style elements that Ionic makes: new for each answer, so never cached."""
     html = (CLIENT / "index.html").read_text()
@@ -51,29 +56,24 @@ def app() -> Response:
     return response
 
 
-@blueprint.get("/app/assets/<name>")
 def app_asset(name: str) -> Response:
     response = send_from_directory(CLIENT / "assets", name)
     response.headers["Cache-Control"] = IMMUTABLE
     return response
 
 
-@blueprint.get("/docs")
 def docs() -> Response:
     return _page("docs.html", _DOCS_PAGE)
 
 
-@blueprint.get("/docs/<name>")
 def swagger_ui(name: str) -> Response:
     return send_from_directory(SWAGGER_UI, name)  # revalidated by its ETag: the name says no version
 
 
-@blueprint.get("/static/<name>")
 def static(name: str) -> Response:
     return send_from_directory(STATIC, name)
 
 
-@blueprint.get("/readme")
 def readme() -> Response:
     """The README of the version that runs: of the checkout, or as it came with the package, without pictures."""
     repository = checkout()
@@ -93,7 +93,6 @@ def _packaged_readme() -> str:
     return text
 
 
-@blueprint.get(f"/{IMAGES_URL}<name>")
 def readme_image(name: str) -> Response:
     return send_from_directory(IMAGES, name)
 
@@ -102,3 +101,14 @@ def _page(name: str, policy: str) -> Response:
     response = send_from_directory(STATIC, name)
     response.headers["Content-Security-Policy"] = policy
     return response
+
+
+_PAGES: dict[str, Callable[..., BaseResponse]] = {
+    "/": home,
+    "/app": app_without_slash,
+    "/app/": app,
+    "/app/assets/<name>": app_asset,
+    "/readme": readme,
+    f"/{IMAGES_URL}<name>": readme_image,
+}
+_DOCS: dict[str, Callable[..., BaseResponse]] = {"/docs": docs, "/docs/<name>": swagger_ui}

@@ -1,11 +1,13 @@
 """Refusals -> application/problem+json (RFC 9457) and WWW-Authenticate (RFC 6750)."""
 
 import functools
+import json
 import logging
+import random
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from marshmallow import Schema, fields
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, default_exceptions
@@ -15,6 +17,7 @@ from authservice.errors import Refusal
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "authservice.request_id"  # in the WSGI environ
+CLIENT_REQUEST_ID = "authservice.client_request_id"  # in the WSGI environ, where the client has named one
 SECURITY_HEADERS = {  # of every answer; a page has a Content-Security-Policy of its own
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -74,7 +77,7 @@ def init_app(app: Flask) -> None:
 
 def render(refusal: Refusal) -> Response:
     """The answer for a refusal: status, headers and problem details."""
-    response = _answer(details(refusal, request.environ[REQUEST_ID]), refusal.status, refusal.code)
+    response = _answer(details(refusal, _request_id()), refusal.status, refusal.code)
     if challenge := _challenge(refusal):
         response.headers["WWW-Authenticate"] = challenge
     if refusal.retry_after_seconds is not None:
@@ -88,6 +91,16 @@ def details(refusal: Refusal, request_id: str) -> dict[str, object]:
     if isinstance(refusal, errors.ValidationFailed):
         problem["errors"] = [vars(fault) for fault in refusal.faults]
     return problem
+
+
+def new_request_id() -> str:
+    """It only has to differ from all others: it is no secret."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def _request_id() -> str:
+    """The request's; a route of an app that embeds the service gets one with its first problem."""
+    return request.environ.setdefault(REQUEST_ID, new_request_id())  # type: ignore[no-any-return]
 
 
 def _members(code: str, title: str, status: int, detail: str, request_id: str) -> dict[str, object]:
@@ -106,9 +119,10 @@ def _type_of(code: str) -> str:
 
 
 def _answer(problem: dict[str, object], status: int, code: str) -> Response:
-    g.refusal_code = code
-    response = Response(current_app.json.dumps(problem), status, mimetype=MEDIA_TYPE)
+    g.authservice_code = code
+    response = Response(json.dumps(problem), status, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Request-Id"] = str(problem["requestId"])
     return response
 
 
@@ -135,7 +149,7 @@ def _render_http_exception(exception: HTTPException) -> Response | HTTPException
     else:
         code = _code(status)
         detail = words or str(exception.description or exception.name)
-        problem = _members(code, exception.name, status, detail, request.environ[REQUEST_ID])
+        problem = _members(code, exception.name, status, detail, _request_id())
         response = _answer(problem, status, code)
     if status == 401:
         response.headers["WWW-Authenticate"] = _REALM

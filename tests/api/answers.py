@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from werkzeug.test import TestResponse
 
-from authservice.web.observability import JSONFormatter
+from authservice.web.logs import JSONFormatter
 
 REALM = 'Bearer realm="authservice"'
 RETRY_AFTER_SECONDS = {"hashing_busy": "1", "database_unavailable": "2", "users_collection_unfit": "60"}

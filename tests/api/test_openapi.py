@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from authservice import errors
 from authservice.config import PUBLISHED_SECRETS
-from authservice.web.observability import METRICS_MEDIA_TYPE
+from authservice.web.health import METRICS_MEDIA_TYPE
 from tests.api.answers import assert_ok
 from tests.conftest import SECRET
 

@@ -166,7 +166,7 @@ def test_what_the_read_took_counts_for_all_of_them(app, held, batches, alice, bo
     taken = []
 
     def look(app, response):
-        taken.append(g.time_budget.query_seconds)
+        taken.append(g.authservice_time_budget.query_seconds)
 
     with request_finished.connected_to(look, app), Together(app, held, batches, alice) as together:
         assert together.statuses([bob, alice]) == [200, 200]

@@ -1,0 +1,90 @@
+"""How the service stands in somebody else's Flask app: beside it, behind one WSGI function that tells them apart."""
+
+import re
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import MapAdapter, RequestRedirect, Rule
+
+from authservice.config import ConfigurationError
+
+_PREFLIGHT_METHOD = "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
+
+
+def checked_prefix(url_prefix: str | None) -> str:
+    """Without a slash at its end. Raises ConfigurationError."""
+    prefix = (url_prefix or "").rstrip("/")
+    if prefix and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix):
+        raise ConfigurationError([f"url_prefix must be a path such as /identity, not {str(url_prefix)[:80]!r}"])
+    return prefix
+
+
+def mount(service: Flask, host: Flask, prefix: str) -> None:
+    """Serve the routes of the service under the prefix, and everything else by the host.
+
+    A route of the host wins where both have one, unless it is a catch-all of which ours is a special case. So no
+    route, page or file of the host is hidden, in whatever order they were added.
+    """
+    serve_host = host.wsgi_app
+    ours = service.url_map.bind("localhost")
+    our_first_segments = {_first_segment(rule.rule) for rule in service.url_map.iter_rules()}
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(prefix) or (not prefix and _first_segment(path) not in our_first_segments):
+            return serve_host(environ, start_response)
+        inner = path[len(prefix) :]
+        if inner and not inner.startswith("/"):  # /identityX
+            return serve_host(environ, start_response)
+        if not _is_ours(environ, inner or "/", ours, host, prefix):
+            return serve_host(environ, start_response)
+        if prefix and not inner:  # relative: no header of the request has a say in it
+            start_response("308 Permanent Redirect", [("Location", f"{prefix.rpartition('/')[2]}/")])
+            return []
+        script_name = environ.get("SCRIPT_NAME", "") + prefix
+        return service.wsgi_app({**environ, "SCRIPT_NAME": script_name, "PATH_INFO": inner}, start_response)
+
+    host.wsgi_app = serve  # type: ignore[method-assign]
+
+
+def _is_ours(environ: WSGIEnvironment, inner: str, ours: MapAdapter, host: Flask, prefix: str) -> bool:
+    # A preflight is answered by whose route it asks for.
+    method = environ.get(_PREFLIGHT_METHOD) or environ["REQUEST_METHOD"]
+    our_rule, is_known_to_us = _match(ours, inner, method)
+    try:
+        theirs = host.url_map.bind_to_environ(environ)
+        their_rule, is_known_to_them = _match(theirs, environ.get("PATH_INFO", ""), method)
+    except RequestRedirect:
+        return False
+    except HTTPException:  # a Host header that is none: the host's to refuse
+        return False
+    if our_rule and their_rule:
+        return bool(their_rule.arguments) and len(_fixed_part(their_rule.rule)) < len(
+            _fixed_part(prefix + our_rule.rule)
+        )
+    if our_rule or their_rule:
+        return our_rule is not None
+    return bool(prefix) or (is_known_to_us and not is_known_to_them)
+
+
+def _match(adapter: MapAdapter, path: str, method: str) -> tuple[Rule | None, bool]:
+    """The rule, and whether the path has one for another method. Raises RequestRedirect."""
+    try:
+        return adapter.match(path, method, return_rule=True)[0], True
+    except RequestRedirect:
+        raise
+    except MethodNotAllowed:
+        return None, True
+    except HTTPException:
+        return None, False
+
+
+def _first_segment(path: str) -> str:
+    return path[1:].partition("/")[0]
+
+
+def _fixed_part(rule: str) -> str:
+    """What stands before the first variable part."""
+    return rule.partition("<")[0]
