@@ -14,10 +14,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.uri_parser import parse_uri
 
 from authservice import create_app, embedded
 from authservice.state import State
 from authservice.web.logs import JSONFormatter
+from tests.database import GIVEN_URI, uri_with
 from tests.service import ROOT, Service
 
 SECRET = "tests-sign-with-this-secret-and-nothing-else-does"
@@ -26,6 +28,7 @@ ALICE = "alice@example.com"
 BOB = "bob@example.com"
 ADMIN_ROLE = "admin"
 CHARLIE = "charlie@example.com"  # has no account
+RUN = uuid.uuid4().hex[:8]  # in the name of every database that this process makes, and drops
 
 for variable in [name for name in os.environ if name.startswith("FLASK_") or name in ("MONGO_URI", "JWT_SECRET_KEY")]:
     del os.environ[variable]  # whatever the developer's shell has set, tests say what they need
@@ -51,35 +54,56 @@ def _no_log_line_holds_a_secret() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
-    """The SecantusDB that all tests of this run share."""
-    server = embedded.start(tmp_path_factory.mktemp("database"))
-    yield server
-    server.stop()
+def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of the server that all tests of this run share, with user and password."""
+    if GIVEN_URI:
+        yield GIVEN_URI
+    else:
+        server = embedded.start(tmp_path_factory.mktemp("database"))
+        yield server.uri
+        server.stop()
 
 
 @pytest.fixture(scope="session")
-def database_server(shared_database: embedded.Server) -> str:
-    """Its host:port."""
-    return shared_database.uri.rpartition("@")[2].partition("/")[0]
+def uri_of(server_uri: str) -> Callable[[str], str]:
+    """The URI of one of its databases, by name."""
+    return lambda name: uri_with(server_uri, name)
 
 
 @pytest.fixture(scope="session")
-def uri_of(shared_database: embedded.Server) -> Callable[[str], str]:
-    """The URI of one of its databases, by name, with user and password."""
-    return lambda name: shared_database.uri.replace(f"/{embedded.DATABASE}?", f"/{name}?")
+def database_port(server_uri: str) -> int:
+    """Its port, for a proxy in front of it."""
+    servers = parse_uri(server_uri)["nodelist"]
+    ((host, port),) = servers if len(servers) == 1 else [("several", 0)]
+    if host not in ("127.0.0.1", "localhost"):
+        pytest.skip("puts a proxy in front of the database, which TEST_MONGO_URI must name as one on this machine")
+    return port
+
+
+@pytest.fixture
+def uri_through(server_uri: str, database: Database[dict[str, Any]]) -> Callable[..., str]:
+    """``uri_through(port, option=text)``: the URI of the test's database by way of a proxy.
+
+    The connection is direct: a replica set would tell the driver the way past the proxy. The driver polls: a server
+    that streams its state answers more often than it is asked.
+    """
+    fixed = {"directConnection": "true", "serverMonitoringMode": "poll"}
+    return lambda port, **options: uri_with(server_uri, database.name, f"127.0.0.1:{port}", **fixed, **options)
 
 
 @pytest.fixture(scope="session")
-def database_client(shared_database: embedded.Server) -> Iterator[MongoClient[dict[str, Any]]]:
+def database_client(server_uri: str) -> Iterator[MongoClient[dict[str, Any]]]:
     """A client of the tests' own, to look into the database behind the service's back."""
-    with MongoClient(shared_database.uri, tz_aware=True) as client:
+    with MongoClient(server_uri, tz_aware=True) as client:
         yield client
+        if GIVEN_URI:  # it outlives the run
+            left = client.list_databases(nameOnly=True, authorizedDatabases=True)
+            assert [database["name"] for database in left if RUN in database["name"]] == []
 
 
 @pytest.fixture
 def database(database_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
-    name = f"test_{uuid.uuid4().hex}"
+    name = f"test_{RUN}_{uuid.uuid4().hex}"
     yield database_client[name]
     database_client.drop_database(name)
 

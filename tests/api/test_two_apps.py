@@ -10,7 +10,7 @@ import pytest
 
 from authservice import create_app
 from tests.api.answers import assert_ok, assert_problem
-from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in, state_of
+from tests.conftest import ALICE, BOB, PASSWORD, RUN, bearer, sign_in, state_of
 from tests.server.processes import wait_until
 from tests.service import free_port
 
@@ -34,7 +34,7 @@ PASSWORDS = {name: f"{PASSWORD} of the {name} app" for name in SETTINGS}
 @pytest.fixture
 def databases(database_client):
     """By the name of the app."""
-    names = {name: f"test_{name}_{uuid.uuid4().hex}" for name in SETTINGS}
+    names = {name: f"test_{RUN}_{name}_{uuid.uuid4().hex}" for name in SETTINGS}
     yield {name: database_client[database] for name, database in names.items()}
     for database in names.values():
         database_client.drop_database(database)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tests.conftest import SECRET
+from tests.conftest import RUN, SECRET
 from tests.service import Service, free_port
 
-DATABASE = "test_browser"  # on the server of this run alone
+DATABASE = f"test_{RUN}_browser"
 AWAY = r"Failed to load resource: net::ERR_"
 
 

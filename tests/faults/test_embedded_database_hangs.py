@@ -18,10 +18,11 @@ from pymongo.errors import PyMongoError
 from authservice import embedded
 from authservice.embedded import keeper
 from tests.conftest import PASSWORD
+from tests.database import needs_embedded
 from tests.server.processes import on_directory, pass_guard, sign_up, wait_until
 from tests.service import Service
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, needs_embedded]
 COLD_STARTS = 50
 READY_SECONDS = 5
 BACK_SECONDS = 15  # five of patience, and the start

@@ -309,7 +309,7 @@ class TestTheLookup:
         plan = database.command(
             "explain", {key: command[key] for key in ("find", "filter", "collation")}, verbosity="queryPlanner"
         )
-        assert '"IXSCAN"' in json.dumps(plan["queryPlanner"]["winningPlan"], default=str)
+        assert 'IXSCAN"' in json.dumps(plan["queryPlanner"]["winningPlan"], default=str)
         assert "email_any_case" in json.dumps(plan["queryPlanner"]["winningPlan"], default=str)
 
     def test_takes_the_same_time_whoever_is_asked_for(self, app, client, database):

@@ -15,6 +15,7 @@ import requests
 from pymongo import MongoClient
 
 from tests.conftest import PASSWORD, SECRET, bearer
+from tests.database import GIVEN_URI, KILLS
 from tests.server.processes import pass_guard, sign_up, wait_until
 from tests.service import Service, free_port
 
@@ -48,6 +49,8 @@ class Database:
 @pytest.fixture
 def away(tmp_path: Path) -> Iterator[Database]:
     """A database that nobody has started yet."""
+    if GIVEN_URI:
+        pytest.skip(KILLS)
     database = Database(tmp_path / "database")
     yield database
     database.go()

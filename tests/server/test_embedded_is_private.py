@@ -20,8 +20,11 @@ from authservice import embedded
 from authservice.config import instance
 from authservice.embedded import keeper
 from authservice.embedded.folder import SECRETS
+from tests.database import needs_embedded
 from tests.server.processes import on_directory, run, wait_until
 from tests.service import free_port
+
+pytestmark = needs_embedded
 
 UNAUTHORIZED, AUTHENTICATION_FAILED = 13, 18
 # After a refused sign-in the driver does nothing until it has heard of the server again, by default in ten seconds.

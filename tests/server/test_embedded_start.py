@@ -17,6 +17,9 @@ from tests.service import Service
 FOR_DEVELOPMENT = "It is for development; production sets FLASK_MONGO_URI to a MongoDB."
 HIDE_SECANTUS = """
 import importlib.machinery, sys
+from tests.database import needs_embedded
+
+pytestmark = needs_embedded
 
 class Without(importlib.machinery.PathFinder):
     @classmethod

@@ -12,7 +12,7 @@ import requests
 from pymongo import MongoClient
 
 from authservice.web.problems import SECURITY_HEADERS
-from tests.conftest import PASSWORD, SECRET, bearer
+from tests.conftest import PASSWORD, RUN, SECRET, bearer
 from tests.server.processes import pass_guard, sign_up
 from tests.server.raw import Answer, Connection, exchange
 from tests.service import Service
@@ -32,7 +32,7 @@ def service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
     """One service for the whole module: nothing that a stranger sends may harm it."""
-    name = f"edge_{uuid.uuid4().hex}"
+    name = f"test_{RUN}_edge"
     service = Service(
         tmp_path_factory.mktemp("edge") / "log",
         {

@@ -12,6 +12,7 @@ import jwt
 import requests
 
 from tests.conftest import SECRET, bearer
+from tests.database import needs_embedded
 from tests.server.processes import pass_guard, sign_up, wait_until
 from tests.service import ROOT, Service, free_port
 
@@ -223,6 +224,7 @@ def test_a_refused_reload_leaves_nothing_behind(serve, tmp_path):
     assert not [*temporary.iterdir()]
 
 
+@needs_embedded
 def test_the_embedded_database_outlives_a_refused_reload(tmp_path):
     file = tmp_path / "queue"
     file.write_text("100")

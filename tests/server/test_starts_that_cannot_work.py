@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SECRET
+from tests.database import needs_embedded
 from tests.server.processes import on_directory, run
 from tests.service import free_port
 
@@ -124,6 +125,7 @@ def test_a_bad_secret_in_the_instance_folder_is_a_sentence(tmp_path, command, co
     assert [entry.name for entry in path.parent.iterdir()] == ["jwt-secret"]  # no database was started
 
 
+@needs_embedded
 def test_a_bad_secret_that_is_not_wanted_is_left_alone(tmp_path):
     path = tmp_path / "instance" / "jwt-secret"
     path.parent.mkdir(mode=0o700)

@@ -12,6 +12,7 @@ from flask import g, request_finished
 
 from authservice.store import session_batch
 from tests.conftest import ALICE, BOB, PASSWORD, SECRET, bearer, sign_in, state_of
+from tests.database import uri_with
 from tests.faults.proxy import Proxy
 from tests.server.processes import wait_until
 from tests.service import ROOT
@@ -60,9 +61,9 @@ def batches(monkeypatch):
 
 
 @pytest.fixture
-def settings(held, settings):
+def settings(held, settings, database):
     """While the one connection is taken, guards gather."""
-    return {**settings, "MONGO_URI": settings["MONGO_URI"] + "&maxPoolSize=1"}
+    return {**settings, "MONGO_URI": uri_with(settings["MONGO_URI"], database.name, maxPoolSize="1")}
 
 
 @pytest.fixture
@@ -200,16 +201,15 @@ class TestWhereTheFirstWaitsTooLong:
 
 
 @pytest.fixture
-def proxy(database_server):
-    with Proxy(int(database_server.rpartition(":")[2])) as proxy:
+def proxy(database_port):
+    with Proxy(database_port) as proxy:
         yield proxy
 
 
 class TestThroughAProxy:
     @pytest.fixture
-    def settings(self, settings, proxy, database_server):
-        uri = settings["MONGO_URI"].replace(database_server, f"127.0.0.1:{proxy.port}")
-        return {**settings, "MONGO_URI": uri}
+    def settings(self, settings, proxy, uri_through):
+        return {**settings, "MONGO_URI": uri_through(proxy.port, maxPoolSize="1")}
 
     def test_a_document_that_is_no_utf_8_is_no_fault_of_the_others(self, app, held, batches, proxy, alice, bob):
         proxy.replaced[BOB.encode()] = b"\xff" * len(BOB)

@@ -12,9 +12,8 @@ from tests.conftest import ALICE, PASSWORD, SECRET, bearer, sign_in
 class LossyProxy:
     """Passes bytes on to the database; once armed, it lets one update through and cuts the line before the answer."""
 
-    def __init__(self, target):
-        host, port = target.split(":")
-        self._target = (host, int(port))
+    def __init__(self, port):
+        self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.armed = False
@@ -54,15 +53,15 @@ class LossyProxy:
 
 
 @pytest.fixture
-def proxy(database_server):
-    proxy = LossyProxy(database_server)
+def proxy(database_port):
+    proxy = LossyProxy(database_port)
     yield proxy
     proxy.close()
 
 
 @pytest.fixture
-def settings(proxy, mongo_uri, database_server):
-    uri = mongo_uri.replace(database_server, f"127.0.0.1:{proxy.port}")
+def settings(proxy, uri_through):
+    uri = uri_through(proxy.port, retryWrites="false")  # or the driver itself would ask again
     return {"MONGO_URI": uri, "JWT_SECRET_KEY": SECRET, "BCRYPT_LOG_ROUNDS": 4}
 
 
