@@ -11,15 +11,15 @@ import pytest
 import requests
 
 from tests.conftest import PASSWORD
+from tests.database import needs_embedded
 from tests.server.processes import is_alive, on_directory, pass_guard, run, sign_up, wait_until
 from tests.service import Service
+
+pytestmark = needs_embedded
 
 FOR_DEVELOPMENT = "It is for development; production sets FLASK_MONGO_URI to a MongoDB."
 HIDE_SECANTUS = """
 import importlib.machinery, sys
-from tests.database import needs_embedded
-
-pytestmark = needs_embedded
 
 class Without(importlib.machinery.PathFinder):
     @classmethod
