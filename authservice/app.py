@@ -13,7 +13,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authservice import config, embedded, serving, state
 from authservice.admin import routes as admin
+from authservice.admin.schemas import AdminUserDetailSchema, AdminUserSchema
 from authservice.auth import routes as auth
+from authservice.auth.schemas import UserSchema
 from authservice.cli import check
 from authservice.cli import users as user_commands
 from authservice.errors import Refusal
@@ -23,7 +25,9 @@ from authservice.store import client
 from authservice.store.indexes import UserIndexes
 from authservice.store.resilience import Resilience
 from authservice.store.session_batch import SessionLookups
+from authservice.store.users import projection_of
 from authservice.users import routes as users
+from authservice.users.schemas import ProfileChangeSchema, SignUpSchema
 from authservice.web import (
     cors,
     documentation,
@@ -35,6 +39,7 @@ from authservice.web import (
     pages,
     parsing,
     problems,
+    profile,
 )
 
 if TYPE_CHECKING:
@@ -161,6 +166,8 @@ def _build(
         settings |= _embedded_database(config.instance_path(settings), settings)
     app.config.update(settings)
 
+    own_profile = profile.of_settings(settings)
+    projection = projection_of(own_profile.attributes if own_profile else ())
     jwt = JWTManager(app)
     users_collection = client.connect(app, settings) if mongo is None else client.adopt(mongo, settings)
     state.bind(
@@ -172,9 +179,11 @@ def _build(
             users=users_collection,
             resilience=Resilience.of(users_collection.database.client, settings["MONGO_TIMEOUT_MS"] / 1_000),
             indexes=UserIndexes(users_collection),
-            lookups=SessionLookups(users_collection),
+            lookups=SessionLookups(users_collection, projection),
             hasher=passwords.init_app(app, settings),
             tokens=tokens.init_app(app, settings),
+            profile=own_profile,
+            projection=projection,
         ),
     )
     app.json = parsing.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
@@ -184,6 +193,10 @@ def _build(
     guards.init_app(app, jwt)
     cors.allow_origins(app, settings["CORS_ORIGINS"])
 
+    if own_profile:
+        bodies = (SignUpSchema, ProfileChangeSchema, UserSchema, AdminUserSchema, AdminUserDetailSchema)
+        documentation.add_profile(api, own_profile, bodies)
+        api.register_blueprint(users.profile_blueprint)
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint):
         api.register_blueprint(blueprint)
     if HEALTH in parts:

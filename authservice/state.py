@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # each part is defined above this floor, by the module that u
     from authservice.store.indexes import UserIndexes
     from authservice.store.resilience import Resilience
     from authservice.store.session_batch import SessionLookups
+    from authservice.web.profile import Profile
 
 _NAME = "authservice"
 
@@ -33,6 +34,8 @@ class State:
     lookups: "SessionLookups"
     hasher: "PasswordHasher"
     tokens: "TokenPolicy"
+    profile: "Profile | None"
+    projection: Mapping[str, int]  # what is read of a user
 
 
 def bind(app: Flask, state: State) -> None:

@@ -4,6 +4,7 @@ from marshmallow import Schema, fields
 
 from authservice.web.fields import Choice, Email, Flag, Password, Text
 from authservice.web.parsing import Body
+from authservice.web.profile import ProfiledSchema
 
 
 class SignInSchema(Body):
@@ -21,7 +22,7 @@ class RefreshSchema(Body):
     refreshToken = Text(metadata={"description": "Absent: the cookie is read"})
 
 
-class UserSchema(Schema):
+class UserSchema(ProfiledSchema):
     id = fields.String(required=True, metadata={"example": "5c0dc18d349bc9479600c171"})
     email = fields.String(required=True, metadata={"example": "natalie@example.com"})
     roles = fields.List(fields.String(), required=True)

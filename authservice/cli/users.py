@@ -4,7 +4,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 import click
 from flask.cli import AppGroup
@@ -14,10 +14,12 @@ from authservice.admin import service as admin
 from authservice.admin.schemas import AdminUserSchema, UserChangeSchema
 from authservice.auth.schemas import SessionSchema
 from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, printable, quiet_log
-from authservice.errors import DatabaseUnavailable, Refusal
+from authservice.errors import DatabaseUnavailable, Fault, Refusal, ValidationFailed
+from authservice.security import strict_json
 from authservice.store.users import User
 from authservice.users import service as users
 from authservice.users.schemas import SignUpSchema
+from authservice.web.parsing import faults_of
 
 P = ParamSpec("P")
 
@@ -39,6 +41,16 @@ def _require_role(context: click.Context, parameter: click.Parameter, value: str
     return value
 
 
+def _require_object(context: click.Context, parameter: click.Parameter, value: str) -> dict[str, Any]:
+    try:
+        found = strict_json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise click.BadParameter('not a JSON object, such as {"name": "Natalie"}')
+    return found
+
+
 group = AppGroup("users", help="Create, show and look after accounts.")
 email_argument = click.argument("email", callback=_require_text)
 role_argument = click.argument("role", callback=_require_role)
@@ -57,6 +69,8 @@ def command(function: Callable[P, None]) -> click.Command:
         except DatabaseUnavailable as refusal:
             click.echo(f"Error: {refusal.title}. Does it run, and is FLASK_MONGO_URI right?", err=True)
             sys.exit(EXIT_DATABASE)
+        except ValidationFailed as refusal:
+            _refuse_faults(refusal.faults)
         except Refusal as refusal:
             click.echo(f"Error: {refusal.title}. {refusal.detail}", err=True)
             sys.exit(EXIT_REFUSED)
@@ -68,12 +82,13 @@ def command(function: Callable[P, None]) -> click.Command:
 @command
 @email_argument
 @from_stdin
+@click.option("--profile", metavar="JSON", default="{}", callback=_require_object, help="The fields of FLASK_PROFILE.")
 @as_json
-def create(email: str, password_stdin: bool, as_json: bool) -> None:
+def create(email: str, password_stdin: bool, profile: dict[str, Any], as_json: bool) -> None:
     """Create an account for EMAIL. The password is asked for, or read from stdin: never an argument."""
     password = _read_password() if password_stdin else _ask_password()
-    _require_fit(SignUpSchema(), email=email, password=password)
-    _show([users.sign_up(email, password)], as_json)
+    body = _require_fit(SignUpSchema(), **{**profile, "email": email, "password": password})
+    _show([users.sign_up(email, password, body.get("profile"))], as_json)
 
 
 @command
@@ -185,16 +200,20 @@ def _ask_password() -> str:
     return password
 
 
-def _require_fit(schema: Schema, **values: str) -> None:
+def _require_fit(schema: Schema, **values: Any) -> Any:
     try:
-        schema.load(values)
+        return schema.load(values)
     except ValidationError as error:
-        _refuse_input(*(f"{field}: {faults[0]['detail']}" for field, faults in error.messages_dict.items()))
+        _refuse_faults(faults_of(error.messages_dict))
+
+
+def _refuse_faults(faults: Iterable[Fault]) -> NoReturn:
+    _refuse_input(*(f"{fault.pointer[1:] or 'profile'}: {fault.detail}" for fault in faults))
 
 
 def _refuse_input(*faults: str) -> NoReturn:
     for fault in faults:
-        click.echo(f"Error: {fault}", err=True)
+        click.echo(f"Error: {printable(fault)}", err=True)
     sys.exit(EXIT_BAD_INPUT)
 
 

@@ -151,6 +151,13 @@ SETTINGS = (
         "`package.module:function`; what it returns for a user, a dict, is added to access tokens",
         takes_object=True,
     ),
+    Setting(
+        "PROFILE",
+        _name_of_object,
+        None,
+        "`package.module:Schema`, a marshmallow schema of fields that your users have besides",
+        takes_object=True,
+    ),
     Setting("MAX_SESSIONS", _integer(1, 100), "20", "sessions a user may have; the least recently used one is dropped"),
     Setting("REFRESH_IDLE_DAYS", _integer(1, 365), "30", "days after which an unused session ends"),
     Setting("SESSION_MAX_DAYS", _integer(1, 3_650), "180", "days after which every session ends"),

@@ -13,9 +13,10 @@ from bson import ObjectId
 from pymongo.collation import Collation
 
 from authservice.errors import EmailAmbiguous
+from authservice.state import current_state
 from authservice.store.indexes import ANY_CASE, any_case
 from authservice.store.resilience import asks_database
-from authservice.store.users import PUBLIC, StoredPassword, User, collection, holder_of, read_user, stored_password
+from authservice.store.users import StoredPassword, User, collection, holder_of, read_user, stored_password
 
 _SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored
 
@@ -27,7 +28,7 @@ def find_with_password(spellings: Sequence[str]) -> tuple[User, StoredPassword] 
 
 @asks_database
 def read_with_password(spellings: Sequence[str], collation: Collation | None) -> tuple[User, StoredPassword] | None:
-    documents = _find(spellings, {**PUBLIC, "password": 1, "passwordChangedAt": 1}, collation)
+    documents = _find(spellings, {**current_state().projection, "password": 1, "passwordChangedAt": 1}, collation)
     if len(documents) != 1:
         return None
     return read_user(documents[0]), stored_password(documents[0])
@@ -36,7 +37,7 @@ def read_with_password(spellings: Sequence[str], collation: Collation | None) ->
 @asks_database
 def find_by_email(spellings: Sequence[str]) -> User | None:
     """Raises EmailAmbiguous where several are meant, and none exactly."""
-    users = [read_user(document) for document in _find(spellings, PUBLIC, ANY_CASE)]
+    users = [read_user(document) for document in _find(spellings, current_state().projection, ANY_CASE)]
     if len(users) > 1:
         raise EmailAmbiguous([user.id for user in users])
     return users[0] if users else None

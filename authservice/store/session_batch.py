@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
@@ -12,7 +13,7 @@ from pymongo.collection import Collection
 from authservice.errors import DatabaseUnavailable
 from authservice.state import current_state
 from authservice.store.resilience import asks_database, charge_query, charge_wait
-from authservice.store.users import PUBLIC, User, now, read_user
+from authservice.store.users import User, now, read_user
 
 _BATCH_MAX = 64  # lookups in one read
 _OPEN_SECONDS = 0.005  # at most, where a worker is never idle
@@ -36,8 +37,8 @@ class LookupBatch:
 class SessionLookups:
     """The batch of an application that the next lookup joins."""
 
-    def __init__(self, users: Collection[dict[str, Any]]) -> None:
-        self.users = users
+    def __init__(self, users: Collection[dict[str, Any]], projection: Mapping[str, int]) -> None:
+        self.users, self.projection = users, projection
         self.open_batch: LookupBatch | None = None
         self._lock = threading.Lock()
 
@@ -107,6 +108,6 @@ def find_users(lookups: SessionLookups, batch: LookupBatch) -> dict[ObjectId, Us
     started = time.perf_counter()
     alive = {"$elemMatch": {"id": {"$in": [*batch.sessions.values()]}, "expiresAt": {"$gt": now()}}}
     condition = {"_id": {"$in": [*batch.sessions]}, "disabledAt": None, "sessions": alive}
-    users = {document["_id"]: read_user(document) for document in lookups.users.find(condition, PUBLIC)}
+    users = {document["_id"]: read_user(document) for document in lookups.users.find(condition, lookups.projection)}
     batch.seconds = time.perf_counter() - started
     return users

@@ -11,8 +11,9 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import WriteError
 
+from authservice.state import current_state
 from authservice.store.resilience import asks_database
-from authservice.store.users import PUBLIC, StoredPassword, User, collection, now, read_user
+from authservice.store.users import StoredPassword, User, collection, now, read_user
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def change_password(user_id: str, checked: StoredPassword, new_hash: str, own_id
 @asks_database
 def find(user_id: str, session_id: str) -> tuple[User, Session] | None:
     """An enabled user and the session, for a refresh."""
-    projection = {**PUBLIC, "sessions": {"$elemMatch": {"id": session_id}}}
+    projection = {**current_state().projection, "sessions": {"$elemMatch": {"id": session_id}}}
     condition = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
     document = collection().find_one(condition, projection)
     return (read_user(document), _session(document["sessions"][0])) if document else None

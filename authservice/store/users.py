@@ -1,11 +1,13 @@
 """The user's document in the collection of FLASK_USERS_COLLECTION, as the tutorial's app made it, with what we add.
 
 { _id, email, password,                                       <- the tutorial's own fields
-  createdAt, passwordChangedAt, roles: [], disabledAt? }
+  createdAt, passwordChangedAt, roles: [], disabledAt?,
+  profile?: {}                                                <- the fields of FLASK_PROFILE }
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +21,7 @@ from authservice.state import current_state
 from authservice.store import indexes
 from authservice.store.resilience import asks_database
 
-PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
+_PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
 ADMIN = indexes.ADMIN
 _BELOW_ALL_IDS = "0" * 24
 
@@ -33,6 +35,7 @@ class User:
     roles: tuple[str, ...]
     created_at: datetime | None
     is_disabled: bool
+    profile: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
 
 
 @asks_database
-def insert(email: str, spellings: Sequence[str], password_hash: str) -> User | None:
+def insert(
+    email: str, spellings: Sequence[str], password_hash: str, profile: Mapping[str, Any] | None = None
+) -> User | None:
     """Write a new user; None when the e-mail is taken, in one of its ``spellings``.
 
     Raises DatabaseUnavailable before indexes.ensure_indexes().
@@ -58,7 +63,7 @@ def insert(email: str, spellings: Sequence[str], password_hash: str) -> User | N
     if not indexes.any_case_is_unique() and holder_of(spellings):
         return None
     moment = now()
-    document = {
+    document: dict[str, Any] = {
         "_id": ObjectId(),
         "email": email,
         "password": password_hash,
@@ -67,6 +72,8 @@ def insert(email: str, spellings: Sequence[str], password_hash: str) -> User | N
         "roles": [],
         "sessions": [],
     }
+    if profile:
+        document["profile"] = profile
     try:
         collection().insert_one(document)
     except DuplicateKeyError:
@@ -90,7 +97,7 @@ def find(user_id: str) -> User | None:
 
 @asks_database
 def _find(user_id: ObjectId) -> User | None:
-    document = collection().find_one({"_id": user_id}, PUBLIC)
+    document = collection().find_one({"_id": user_id}, current_state().projection)
     return read_user(document) if document else None
 
 
@@ -105,7 +112,8 @@ def find_password(user_id: str) -> StoredPassword:
 def page(after: str | None, limit: int) -> list[User]:
     """Users in the order of their ids, from behind the id ``after``."""
     condition = {"_id": {"$gt": ObjectId(after or _BELOW_ALL_IDS)}}  # MongoDB compares with ids of the same kind alone
-    return [read_user(document) for document in collection().find(condition, PUBLIC).sort("_id", 1).limit(limit)]
+    found = collection().find(condition, current_state().projection).sort("_id", 1).limit(limit)
+    return [read_user(document) for document in found]
 
 
 @asks_database
@@ -127,6 +135,29 @@ def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: boo
         update["$unset"]["disabledAt"] = ""
     given = {operator: fields for operator, fields in update.items() if fields}
     return collection().update_one({"_id": ObjectId(user_id)}, given).matched_count == 1
+
+
+@asks_database
+def change_profile(user_id: str, session_id: str, known: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """Set the members of the profile in ``changes``, if the others are still as ``known``.
+
+    False if they are not, or the session was ended. What another stack keeps under the name and is no object gives way.
+    """
+    alive = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
+    unchanged: dict[str, Any] = {}
+    for path in current_state().projection:
+        name = path.removeprefix("profile.")
+        if name != path and name not in changes:
+            unchanged[path] = {"$eq": known[name]} if name in known else {"$exists": False}
+    update = {"$set": {f"profile.{name}": value for name, value in changes.items()}}
+    with suppress(WriteError):  # of a profile that is no object
+        if collection().update_one({**alive, **unchanged}, update).matched_count == 1:
+            return True
+    no_object: tuple[dict[str, Any], ...] = ({"$type": "array"}, {"$not": {"$type": "object"}, "$exists": True})
+    return not known and any(
+        collection().update_one({**alive, "profile": other}, {"$set": {"profile": {**changes}}}).matched_count == 1
+        for other in no_object
+    )
 
 
 @asks_database
@@ -169,13 +200,18 @@ def delete(user_id: str, checked: StoredPassword | None = None) -> bool:
     return collection().delete_one(condition).deleted_count == 1
 
 
+def projection_of(attributes: Iterable[str]) -> dict[str, int]:
+    """What is read of a user, with these members of the profile."""
+    return {**_PUBLIC, **{f"profile.{attribute}": 1 for attribute in attributes}}
+
+
 def collection() -> Collection[dict[str, Any]]:
     return current_state().users
 
 
 def read_user(document: Mapping[str, Any]) -> User:
     """Reads what another stack wrote as well: roles or times that it lacks, or that are nonsense, count as absent."""
-    roles, created_at = document.get("roles"), document.get("createdAt")
+    roles, created_at, profile = document.get("roles"), document.get("createdAt"), document.get("profile")
     if not isinstance(created_at, datetime):
         created_at = document["_id"].generation_time  # an ObjectId knows when it was made
     return User(
@@ -184,6 +220,7 @@ def read_user(document: Mapping[str, Any]) -> User:
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
         created_at=created_at,
         is_disabled=document.get("disabledAt") is not None,
+        profile=profile if isinstance(profile, dict) else {},
     )
 
 

@@ -1,5 +1,7 @@
 """/users: sign up, the tutorial's guarded test route, and your own account."""
 
+from typing import Any
+
 from flask import Response, request
 
 from authservice import errors
@@ -7,13 +9,21 @@ from authservice.auth.routes import token_answer
 from authservice.auth.schemas import TokenSchema, UserSchema
 from authservice.store.users import User
 from authservice.users import service
-from authservice.users.schemas import DeletionSchema, MessageSchema, PasswordChangeSchema, SignUpSchema
+from authservice.users.schemas import (
+    DeletionSchema,
+    MessageSchema,
+    PasswordChangeSchema,
+    ProfileChangeSchema,
+    SignUpSchema,
+)
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.cookies import own_refresh_cookie
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
+# Registered only for an app that has a profile.
+profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", description="What the app keeps of its users")
 
 
 @blueprint.route("", methods=["POST"])
@@ -22,12 +32,13 @@ blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accou
 @blueprint.refusals(
     *OF_BODY, errors.EmailTaken, errors.HashingBusy, errors.UsersCollectionUnfit, errors.DatabaseUnavailable
 )
-def sign_up(body: dict[str, str]) -> tuple[User, dict[str, str]]:
+def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
     """Sign up: create an account
 
     It signs nobody in: send the same e-mail and password to signIn.
     """
-    return service.sign_up(body["email"], body["password"]), {"Location": f"{request.script_root}/users/me"}
+    user = service.sign_up(body["email"], body["password"], body.get("profile"))
+    return user, {"Location": f"{request.script_root}/users/me"}
 
 
 @blueprint.route("/test")
@@ -52,6 +63,19 @@ def show_me() -> User:
     The account of the token, as it is now.
     """
     return current_user()
+
+
+@profile_blueprint.route("/me", methods=["PATCH"])
+@jwt_required()
+@profile_blueprint.arguments(ProfileChangeSchema)
+@profile_blueprint.response(200, UserSchema)
+@profile_blueprint.refusals(*OF_GUARD, *OF_BODY, security=SECURITY)
+def change_profile(body: dict[str, Any]) -> User:
+    """Change your profile
+
+    What is not sent stays as it is.
+    """
+    return service.change_profile(current_user(), current_session_id(), body["profile"])
 
 
 @blueprint.route("/me/password", methods=["PUT"])

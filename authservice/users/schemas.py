@@ -4,11 +4,16 @@ from marshmallow import Schema, fields
 
 from authservice.web.fields import NewEmail, NewPassword, Password
 from authservice.web.parsing import Body
+from authservice.web.profile import ProfiledBody
 
 
-class SignUpSchema(Body):
+class SignUpSchema(ProfiledBody):
     email = NewEmail(required=True)
     password = NewPassword(required=True)
+
+
+class ProfileChangeSchema(ProfiledBody):
+    is_change = True
 
 
 class PasswordChangeSchema(Body):

@@ -1,28 +1,72 @@
 """The use cases of a user's own account."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from authservice import audit
 from authservice.auth.service import SignedIn, end_replaced, new_session, pair
-from authservice.errors import EmailTaken, LastAdmin, PasswordWrong, TokenInvalid
+from authservice.errors import (
+    DatabaseUnavailable,
+    EmailTaken,
+    Fault,
+    LastAdmin,
+    PasswordWrong,
+    TokenInvalid,
+    ValidationFailed,
+)
 from authservice.security import emails, passwords
-from authservice.store import indexes, lookup, sessions, users
+from authservice.store import indexes, lookup, profile_values, sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
 
+PROFILE_MAX_BYTES = 16_384  # as BSON
 _TRIES = 3
+_PROFILE_TRIES = 32  # of as many changes at once, each try has one that succeeds
 
 
-def sign_up(email: str, password: str) -> User:
-    """Create an account. Raises EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable."""
+def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None) -> User:
+    """Create an account.
+
+    Raises ValidationFailed, EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
+    """
+    _require_small(profile or {})
     indexes.ensure_indexes()
     spellings = emails.spellings(email)
     holder_id = lookup.find_holder(spellings)  # spares the hashing; the insert below decides
     user = None
     if holder_id is None:
-        user = users.insert(emails.normal_form(email), spellings, passwords.hash_password(password))
+        user = users.insert(emails.normal_form(email), spellings, passwords.hash_password(password), profile)
     if user is None:
         audit.record("sign_up", "email_taken", target_id=holder_id)
         raise EmailTaken
     audit.record("sign_up", "ok", actor_id=user.id, target_id=user.id)
     return user
+
+
+def change_profile(user: User, session_id: str, changes: Mapping[str, Any]) -> User:
+    """Set some members of the profile; the user as it is then.
+
+    Raises ValidationFailed, TokenInvalid where the session was ended meanwhile, DatabaseUnavailable.
+    """
+    for _ in range(_PROFILE_TRIES):
+        profile = {**user.profile, **changes}
+        _require_small(profile)
+        if users.change_profile(user.id, session_id, user.profile, changes):
+            audit.record("change_profile", "ok", target_id=user.id)
+            return replace(user, profile=profile)
+        # Another member has changed: whether all of them together are small enough is to be asked again.
+        found = sessions.find(user.id, session_id)
+        if found is None:
+            raise TokenInvalid
+        user, _ = found
+    raise DatabaseUnavailable
+
+
+def _require_small(profile: Mapping[str, Any]) -> None:
+    if profile_values.stored_bytes(profile) > PROFILE_MAX_BYTES:
+        raise ValidationFailed(
+            [Fault("", "too_large", f"All fields together have at most {PROFILE_MAX_BYTES:,} bytes.")]
+        )
 
 
 def change_password(

@@ -44,7 +44,7 @@ class BodyParser(FlaskParser):
 
     def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
         # webargs puts the location, json, on top of marshmallow's own tree
-        faults = [fault for tree in error.messages_dict.values() for fault in _faults(tree)]
+        faults = [fault for tree in error.messages_dict.values() for fault in faults_of(tree)]
         raise errors.ValidationFailed(faults[:_FAULTS_MAX])
 
 
@@ -54,6 +54,14 @@ def fault(code: str, detail: str) -> list[Any]:
 
 
 _UNKNOWN = fault("unknown_field", "This field is not one of the body's fields.")
+
+
+# The messages of an app's own fields have no codes. Its other messages are ``invalid``.
+_CODES_OF_MARSHMALLOW = {
+    "Missing data for required field.": "required",
+    "Field may not be null.": "wrong_type",
+    "Unknown field.": "unknown_field",
+}
 
 
 class Body(Schema):
@@ -94,19 +102,19 @@ def _read(request: Request) -> bytes:
     return body
 
 
-def _faults(messages: Any, pointer: str = "") -> Iterator[Fault]:
+def faults_of(messages: Any, pointer: str = "") -> Iterator[Fault]:
     """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself, unless it was sent."""
     if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"} and isinstance(messages["code"], str):
         yield Fault(pointer, messages["code"], messages["detail"])
     elif isinstance(messages, Mapping):
         for name, inner in messages.items():
             is_whole = name == "_schema" and inner != [_UNKNOWN]
-            yield from _faults(inner, pointer if is_whole else f"{pointer}/{_escaped(name)}")
+            yield from faults_of(inner, pointer if is_whole else f"{pointer}/{_escaped(name)}")
     elif isinstance(messages, list):
         for inner in messages:
-            yield from _faults(inner, pointer)
+            yield from faults_of(inner, pointer)
     else:
-        yield Fault(pointer, "invalid", str(messages))
+        yield Fault(pointer, _CODES_OF_MARSHMALLOW.get(str(messages), "invalid"), str(messages))
 
 
 def _escaped(name: object) -> str:

@@ -1,0 +1,143 @@
+"""The profile: the fields of its own that an app adds to its users, by the marshmallow schema in PROFILE."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import Schema, ValidationError, missing, post_dump
+from marshmallow.fields import Field
+
+from authservice.config import ConfigurationError, import_named
+from authservice.state import current_state, in_app
+from authservice.store.profile_values import UnfitValue, plain, storable
+from authservice.web.parsing import Body, fault
+
+# The other members of the bodies that the fields are in, which a test holds to be all of them.
+RESERVED = frozenset({"id", "email", "password", "roles", "createdAt", "disabled", "sessions", "profile"})
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """A schema whose values are under ``profile`` in the user's document, each under its field's ``attribute``."""
+
+    schema: Schema
+    attributes: tuple[str, ...]
+
+    def load(self, sent: Mapping[str, Any], *, is_change: bool) -> dict[str, Any]:
+        """The values to store. Of a change only those that were sent count, but each of them is whole.
+
+        Raises ValidationError.
+        """
+        partial = tuple(self.schema.load_fields) if is_change else None
+        with in_app():
+            loaded = self.schema.load(sent, many=False, partial=partial)
+        try:
+            values: dict[str, Any] = storable(loaded)
+        except UnfitValue as unfit:
+            raise ValidationError(self._messages(unfit)) from None
+        return values
+
+    def dump(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """What is shown. A value that does not fit its field, as another stack may have stored it, is left out."""
+        with in_app():
+            return {name: plain(value) for name, value in self._dump(stored).items()}
+
+    def _dump(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        shown: dict[str, Any] = {}
+        try:
+            shown.update(self.schema.dump(stored, many=False))
+        except Exception:  # whatever a field of the app's raises at such a value
+            for name, field in self.schema.dump_fields.items():
+                with suppress(Exception):
+                    value = field.serialize(name, stored, self.schema.get_attribute)
+                    if value is not missing:
+                        shown[name if field.data_key is None else field.data_key] = value
+        return shown
+
+    def _messages(self, unfit: UnfitValue) -> dict[str | int, Any]:
+        """In marshmallow's tree, under the name that was sent."""
+        names = {key: wire_name for wire_name, key in names_of(self.schema.load_fields).items()}
+        attribute, *path = unfit.path
+        messages: Any = fault(unfit.code, unfit.detail)
+        for step in (*reversed(path), names.get(str(attribute), attribute)):
+            messages = {step: messages}
+        found: dict[str | int, Any] = messages
+        return found
+
+
+class ProfiledBody(Body):
+    """A body with the profile's fields beside its own; their values are loaded into ``profile``."""
+
+    is_change = False
+
+    def load(self, data: Any, **options: Any) -> Any:
+        profile = current_state().profile
+        if profile is None or not isinstance(data, Mapping):
+            return super().load(data, **options)
+        if self.is_change and not data:
+            raise ValidationError({"_schema": fault("required", "Send at least one field.")})
+        names = names_of(profile.schema.load_fields)
+        messages: dict[str, Any] = {}
+        loaded: dict[str, Any] = {}
+        try:
+            loaded |= super().load({name: data[name] for name in data if name not in names}, **options)
+        except ValidationError as error:
+            messages |= error.messages_dict
+        try:
+            theirs = {name: data[name] for name in data if name in names}
+            loaded["profile"] = profile.load(theirs, is_change=self.is_change)
+        except ValidationError as error:
+            messages |= error.messages_dict
+        if messages:
+            raise ValidationError(messages)
+        return loaded
+
+
+class ProfiledSchema(Schema):
+    """An answer about a user, with the profile's fields beside its own."""
+
+    @post_dump(pass_original=True)
+    def add_profile(self, shown: dict[str, Any], user: Any, **kwargs: Any) -> dict[str, Any]:
+        profile = current_state().profile
+        if profile is None:
+            return shown
+        stored = user["profile"] if isinstance(user, Mapping) else user.profile
+        return {**shown, **profile.dump(stored), **shown}
+
+
+def of_settings(settings: Mapping[str, Any]) -> Profile | None:
+    """The profile that PROFILE names. Raises ConfigurationError, which names every fault."""
+    found = import_named("FLASK_PROFILE", settings["PROFILE"])
+    if found is None:
+        return None
+    try:
+        schema = found() if isinstance(found, type) and issubclass(found, Schema) else found
+    except Exception as error:
+        raise ConfigurationError([f"FLASK_PROFILE: the schema cannot be made: {type(error).__name__}"]) from None
+    if not isinstance(schema, Schema):
+        kind = found.__name__ if isinstance(found, type) else type(found).__name__
+        raise ConfigurationError([f"FLASK_PROFILE must be a marshmallow Schema, not {kind}"])
+    names = dict.fromkeys([*names_of(schema.load_fields).items(), *names_of(schema.dump_fields).items()])
+    faults = [f"FLASK_PROFILE: {sentence}" for pair in names for sentence in _faults_of(*pair)]
+    if faults:
+        raise ConfigurationError(faults)
+    return Profile(schema, tuple(dict.fromkeys(attribute for _, attribute in names)))
+
+
+def names_of(fields: Mapping[str, Field[Any]]) -> dict[str, str]:
+    """The name on the wire, and the name under ``profile``."""
+    return {
+        name if field.data_key is None else field.data_key: name if field.attribute is None else field.attribute
+        for name, field in fields.items()
+    }
+
+
+def _faults_of(shown: str, attribute: str) -> Iterable[str]:
+    if shown in RESERVED:
+        yield f"the name {shown!r} is reserved"
+    for text in {shown: None, attribute: None}:
+        if not text or text.startswith(("$", "_")) or "." in text or "\0" in text:
+            yield f"the name {text!r} must not be empty, start with $ or _, or hold a dot or NUL"
+    if attribute in dir(dict):  # marshmallow would show the method of a dict that has no such key
+        yield f"the attribute {attribute!r} is a method of a dict; name another one with attribute="
