@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
 from tests.profile.schemas import PetSchema, ProfileSchema
+from tests.service import ROOT
 
 SENT = {
     "name": "Natalie",
@@ -224,6 +225,16 @@ def test_two_apps_have_two_profiles(make_app, mongo_uri):
         assert fields & {"nickName", "pet"} == {taken} - {"email"}
     for client, change in ((natalie, {"age": 1}), (rex, {"name": 4})):
         assert_ok(patch(client, sign_in(client, ALICE)["token"], change))
+
+
+def test_the_example_of_the_readme_works(make_app, tmp_path, monkeypatch):
+    section = (ROOT / "README.md").read_text().split("\n### Your own fields\n", 1)[1]
+    module = tmp_path / "profile_of_the_readme.py"
+    module.write_text(section.split("```python\n", 1)[1].split("```", 1)[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    client = make_app(PROFILE="profile_of_the_readme:ProfileSchema").test_client()
+    created = assert_ok(sign_up(client, name="Natalie", birthday="1990-02-03"), 201)
+    assert profile_in(created) == {"name": "Natalie", "birthday": "1990-02-03", "language": "en"}
 
 
 class TestOtherStacks:
