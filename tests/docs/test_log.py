@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from tests.api.answers import captured_log
-from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
+from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in
+from tests.profile.schemas import PetSchema
 from tests.server.processes import wait_until
 from tests.service import ROOT
 
@@ -84,6 +85,13 @@ def users_and_admins(client, database):
     client.delete(f"/admin/users/{alice}", headers=admin)
 
 
+def own_fields(make_app):
+    client = make_app(PROFILE=PetSchema).test_client()
+    client.post("/users", json={"email": CHARLIE, "password": PASSWORD, "pet": "Rex"})
+    headers = bearer(sign_in(client, CHARLIE)["token"])
+    assert client.patch("/users/me", json={"pet": "Max"}, headers=headers).status_code == 200
+
+
 def operators(app):
     runner = app.test_cli_runner()
     for command in (
@@ -137,6 +145,7 @@ def lines(app, client, database, make_app, serve):
     with captured_log() as log:
         users_and_admins(client, database)
         operators(app)
+        own_fields(make_app)
         faults(make_app, database)
     written = [*log.getvalue().splitlines(), *service.output().splitlines()]
     return [json.loads(line) for line in written if line.startswith("{")]
