@@ -1,4 +1,4 @@
-# The service for production, without the embedded database. How to run it: compose.yaml, and the README's "In a container".
+# The service for production, without the embedded database. docs/operations.md and compose.yaml show how to run it.
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
@@ -13,7 +13,7 @@ ENV PATH=/opt/authservice/bin:/usr/local/bin:/usr/bin:/bin \
     FLASK_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000
-# Nothing in the image belongs to this user, and nothing but /tmp needs to be written.
+# This user owns nothing in the image, and the service writes only to /tmp.
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 3000

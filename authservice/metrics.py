@@ -35,12 +35,12 @@ _build_info = Gauge(
     "authservice_build_info",
     "Always 1; the label is the version of authservice that is running.",
     ["version"],
-    multiprocess_mode="livemax",  # prometheus_client's Info does not work across processes
+    multiprocess_mode="livemax",  # docs/decisions/0040-build-info.md
 )
 
 
 def show_version() -> None:
-    """Called where an application starts: what the master sets before its workers exist would outlive them."""
+    """Set the version: where an application starts, and not in gunicorn's master."""
     _build_info.labels(version("authservice")).set(1)
 
 
