@@ -1,6 +1,6 @@
 """The tree of refusals: every answer that is not a success.
 
-A refusal is raised where it is known and rendered by ``web/problems.py``. Nobody catches it in between.
+Code raises a refusal where it learns the reason, and ``web/problems.py`` renders it. Nothing in between catches it.
 
     Refusal
     |-- BodyMalformed         400 body_malformed
@@ -42,7 +42,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a request body: where it is (RFC 6901 pointer), its stable code, a sentence."""
+    """One error in a request: a JSON pointer to its place (RFC 6901), a stable code, a sentence."""
 
     pointer: str
     code: str
@@ -50,7 +50,7 @@ class Fault:
 
 
 class Refusal(Exception):
-    """An answer that is not a success, with everything that the caller may learn about it."""
+    """An answer that is not a success, with all that the caller may know about it."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -65,186 +65,143 @@ class Refusal(Exception):
 
 
 class BodyMalformed(Refusal):
-    status = 400
-    code = "body_malformed"
-    title = "The body is not JSON"
+    status, code, title = 400, "body_malformed", "The body is not valid JSON"
     explanation = "Send one JSON object as strict UTF-8: no byte order mark, no duplicate keys, no NaN or Infinity."
 
 
 class RequestMalformed(Refusal):
-    status = 400
-    code = "request_malformed"
-    title = "The request is malformed"
-    explanation = "The request does not follow HTTP."
+    status, code, title = 400, "request_malformed", "The request is malformed"
+    explanation = "The request is not valid HTTP."
 
 
 class Unauthenticated(Refusal):
-    """A 401: it always comes with a ``WWW-Authenticate`` challenge (RFC 9110 section 11.6.1)."""
+    """A 401. Its answer always has a ``WWW-Authenticate`` challenge (RFC 9110 section 11.6.1)."""
 
     status = 401
 
 
 class TokenMissing(Unauthenticated):
-    code = "token_missing"
-    title = "A token is needed"
-    explanation = "Send the access token of POST /auth as 'Authorization: Bearer <token>'."
+    code, title = "token_missing", "A token is required"
+    explanation = "Send the access token from POST /auth as 'Authorization: Bearer <token>'."
 
 
 class TokenInvalid(Unauthenticated):
-    code = "token_invalid"
-    title = "The token is not valid"
-    explanation = "The token is malformed, forged, of the wrong type, or no longer good. Sign in again."
+    code, title = "token_invalid", "The token is not valid"
+    explanation = "The token is malformed, forged, of the wrong type, or no longer valid. Sign in again."
     challenge_error = "invalid_token"
 
 
 class TokenExpired(Unauthenticated):
-    code = "token_expired"
-    title = "The token has expired"
+    code, title = "token_expired", "The token has expired"
     explanation = "The token has expired. Sign in again."
     challenge_error = "invalid_token"
 
 
 class TokenReused(Unauthenticated):
-    """A refresh token came back after its successor was used: one of the two holders stole it."""
+    """A refresh token was used again after its successor: one of its two holders is a thief."""
 
-    code = "token_reused"
-    title = "The refresh token was used before"
-    explanation = "This refresh token had been used already, so its session has been ended. Sign in again."
+    code, title = "token_reused", "The refresh token was already used"
+    explanation = "This refresh token was already used, so its session has ended. Sign in again."
     challenge_error = "invalid_token"
 
 
 class CredentialsInvalid(Unauthenticated):
-    code = "credentials_invalid"
-    title = "Wrong e-mail or password"
-    explanation = "No account that may sign in has this e-mail and this password."
+    code, title = "credentials_invalid", "Wrong e-mail or password"
+    explanation = "No enabled account has this e-mail and password."
 
 
 class RoleMissing(Refusal):
-    status = 403
-    code = "role_missing"
-    title = "A role is missing"
-    explanation = "Your account does not have the role that this needs."
+    status, code, title = 403, "role_missing", "A required role is missing"
+    explanation = "Your account does not have the role that this request requires."
     challenge_error = "insufficient_scope"
 
 
 class PasswordWrong(Refusal):
-    """Not a 401: the token is good, and a front-end must not sign the user out."""
+    """Not a 401: the token is valid, and a front-end must not sign the user out."""
 
-    status = 403
-    code = "password_wrong"
-    title = "The current password is wrong"
-    explanation = "Nothing was changed. Send your present password as currentPassword."
+    status, code, title = 403, "password_wrong", "The current password is wrong"
+    explanation = "Nothing was changed. Send your current password as currentPassword."
 
 
 class CrossSiteRefused(Refusal):
-    """A request by cookie that another site may have caused."""
+    """A request with the cookie that another site may have caused."""
 
-    status = 403
-    code = "cross_site_refused"
-    title = "The cookie is not accepted here"
-    explanation = "With the cookie, send the header X-Requested-With, from an origin in FLASK_CORS_ORIGINS."
+    status, code, title = 403, "cross_site_refused", "The cookie is not accepted here"
+    explanation = "Send the header X-Requested-With with the cookie, from an origin in FLASK_CORS_ORIGINS."
 
 
 class NotFound(Refusal):
-    status = 404
-    code = "not_found"
-    title = "Nothing is here"
+    status, code, title = 404, "not_found", "Not found"
     explanation = "No route has this path. GET /openapi.json lists them all."
 
 
 class UserUnknown(Refusal):
-    status = 404
-    code = "user_unknown"
-    title = "No such user"
+    status, code, title = 404, "user_unknown", "No such user"
     explanation = "No user has this e-mail or id."
 
 
 class SessionUnknown(Refusal):
-    status = 404
-    code = "session_unknown"
-    title = "No such session"
+    status, code, title = 404, "session_unknown", "No such session"
     explanation = "You have no session with this id. GET /auth/sessions lists them."
 
 
 class MethodNotAllowed(Refusal):
-    status = 405
-    code = "method_not_allowed"
-    title = "The method is not allowed here"
+    status, code, title = 405, "method_not_allowed", "The method is not allowed here"
     explanation = "The Allow header lists the methods of this path."
 
 
 class RequestTimeout(Refusal):
-    status = 408
-    code = "request_timeout"
-    title = "The request did not arrive in time"
-    explanation = "A request's head has 5 seconds to arrive, and so have each 16,384 bytes of its body. Send it again."
+    status, code, title = 408, "request_timeout", "The request did not arrive in time"
+    explanation = "The headers must arrive within 5 seconds, and so must each 16,384 bytes of the body. Send it again."
 
 
 class EmailTaken(Refusal):
-    status = 409
-    code = "email_taken"
-    title = "The e-mail is taken"
-    explanation = "An account with this e-mail exists. Sign in instead."
+    status, code, title = 409, "email_taken", "The e-mail is taken"
+    explanation = "An account with this e-mail already exists. Sign in instead."
 
 
 class EmailAmbiguous(Refusal):
-    """Another stack stored several spellings of one address, and the one that was given is none of them."""
+    """Another stack stored several spellings of one address, and the given one matches none of them exactly."""
 
-    status = 409
-    code = "email_ambiguous"
-    title = "Several accounts have this e-mail"
-    explanation = "Spell it exactly as one of them does."
+    status, code, title = 409, "email_ambiguous", "Several accounts have this e-mail"
+    explanation = "Type it exactly as one of them is stored."
 
     def __init__(self, user_ids: Sequence[str]) -> None:
         super().__init__(f"{self.explanation} Their ids: {', '.join(user_ids)}.")
 
 
 class LastAdmin(Refusal):
-    status = 409
-    code = "last_admin"
-    title = "This is the last admin"
-    explanation = "Nobody could look after the users any more. Give another user the role admin first."
+    status, code, title = 409, "last_admin", "This is the last admin"
+    explanation = "Nobody could manage the users any more. Give another user the role admin first."
 
 
 class RolesFull(Refusal):
-    status = 409
-    code = "roles_full"
-    title = "The user has too many roles"
-    explanation = "A user may have 32 roles. Revoke one first."
+    status, code, title = 409, "roles_full", "The user has too many roles"
+    explanation = "A user can have at most 32 roles. Revoke one first."
 
 
 class BodyTooLarge(Refusal):
-    status = 413
-    code = "body_too_large"
-    title = "The body is too large"
-    explanation = "A body may have 16,384 bytes."
+    status, code, title = 413, "body_too_large", "The body is too large"
+    explanation = "A body can have at most 16,384 bytes."
 
 
 class UriTooLong(Refusal):
-    status = 414
-    code = "uri_too_long"
-    title = "The request line is too long"
-    explanation = "A request line may have 4,094 bytes."
+    status, code, title = 414, "uri_too_long", "The request line is too long"
+    explanation = "A request line can have at most 4,094 bytes."
 
 
 class MediaTypeUnsupported(Refusal):
-    status = 415
-    code = "media_type_unsupported"
-    title = "The media type is not supported"
+    status, code, title = 415, "media_type_unsupported", "The media type is not supported"
     explanation = "Send 'Content-Type: application/json'."
 
 
 class RangeNotSatisfiable(Refusal):
-    status = 416
-    code = "range_not_satisfiable"
-    title = "The range is beyond the end"
-    explanation = "Ask for the whole file, or for a part that it has."
+    status, code, title = 416, "range_not_satisfiable", "The range is beyond the end"
+    explanation = "Request the whole file, or a range inside it."
 
 
 class ValidationFailed(Refusal):
-    status = 422
-    code = "validation_failed"
-    title = "The body does not fit"
+    status, code, title = 422, "validation_failed", "Some fields are not valid"
     explanation = "Fix each of the listed errors."
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -253,44 +210,34 @@ class ValidationFailed(Refusal):
 
 
 class HeadersTooLarge(Refusal):
-    status = 431
-    code = "headers_too_large"
-    title = "The headers are too large"
-    explanation = "A request may have 100 headers of 8,190 bytes each, and 32,768 bytes before its body."
+    status, code, title = 431, "headers_too_large", "The headers are too large"
+    explanation = "A request can have at most 100 headers of 8,190 bytes each, and 32,768 bytes before its body."
 
 
 class InternalError(Refusal):
-    status = 500
-    code = "internal_error"
-    title = "Something went wrong here"
-    explanation = "It has been logged. Quote the request id when you report it."
+    status, code, title = 500, "internal_error", "Something went wrong"
+    explanation = "The error was logged. Include the request id when you report it."
 
 
 class HashingBusy(Refusal):
     """The hashing gate is full: nothing was checked and nothing was written."""
 
-    status = 503
-    code = "hashing_busy"
-    title = "Too many passwords are being checked"
-    explanation = "Nothing was changed. Try again after the seconds in Retry-After."
+    status, code, title = 503, "hashing_busy", "Too many passwords are being checked"
+    explanation = "Nothing was changed. Try again after the number of seconds in Retry-After."
     retry_after_seconds = 1
 
 
 class UsersCollectionUnfit(Refusal):
-    """What lies in the collection forbids that an e-mail is unique, so no account can be written."""
+    """Documents in the collection prevent unique e-mails, so no account can be created."""
 
-    status = 503
-    code = "users_collection_unfit"
-    title = "The collection of users does not fit"
-    explanation = "Its e-mails cannot be kept unique."
+    status, code, title = 503, "users_collection_unfit", "The users collection cannot be used"
+    explanation = "The service cannot keep its e-mails unique."
     retry_after_seconds = 60
 
 
 class DatabaseUnavailable(Refusal):
-    """The database did not answer in its time-out, so the answer is no."""
+    """The database did not answer within its timeout. The service never guesses."""
 
-    status = 503
-    code = "database_unavailable"
-    title = "The database does not answer"
-    explanation = "Try again after the seconds in Retry-After."
+    status, code, title = 503, "database_unavailable", "The database does not answer"
+    explanation = "Try again after the number of seconds in Retry-After."
     retry_after_seconds = 2

@@ -194,7 +194,7 @@ def test_a_500_tells_nothing(answer, act):
         refused = answer(act)
     problem = assert_problem(refused, 500, "internal_error")
     assert "my words" not in refused.text
-    assert problem["detail"] == "It has been logged. Quote the request id when you report it."
+    assert problem["detail"] == "The error was logged. Include the request id when you report it."
     assert '"event": "crash"' in log.getvalue()
     assert "my words" not in log.getvalue()
 
@@ -216,7 +216,7 @@ def test_what_werkzeug_refuses_by_itself_keeps_its_code_and_words(app):
         return {"field": request.form["field"], "json": request.get_json()}
 
     client = app.test_client()
-    assert_problem(client.post("/own"), 400, "request_malformed", "The request does not follow HTTP.")
+    assert_problem(client.post("/own"), 400, "request_malformed", "The request is not valid HTTP.")
     assert_problem(client.post("/own", data={"field": "1"}), 415, "media_type_unsupported")
     assert_problem(
         client.get("/nowhere"), 404, "not_found", "No route has this path. GET /openapi.json lists them all."

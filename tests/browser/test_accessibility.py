@@ -58,14 +58,14 @@ def test_the_client_is_accessible_to_somebody_who_signs_up(open_page, check, sch
     expect_signed_out(page)
     check(page, "sign in")
     sign_in(page, CHARLIE)
-    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    expect_problem(page, "No enabled account has this e-mail and password.")
     check(page, "wrong password")
     create_account(page, ALICE, "short")
     expect_fault(page, "Password", "Use at least 8 characters.")
     check(page, "short password")
     make_account(page)
     create_account(page)
-    expect_fault(page, "Email", "An account with this e-mail exists. Sign in instead.")
+    expect_fault(page, "Email", "An account with this e-mail already exists. Sign in instead.")
     check(page, "taken e-mail")
 
 

@@ -185,7 +185,7 @@ def test_no_message_moves_what_is_below(open_page, watch, width):
     expect(button).to_be_visible()
     at_rest = button.bounding_box()
     sign_in(page)
-    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    expect_problem(page, "No enabled account has this e-mail and password.")
     assert button.bounding_box() == at_rest
     sign_in(page, ALICE, "")
     expect_fault(page, "Password", "Send a password.")
@@ -207,7 +207,7 @@ def test_a_wrong_password_is_said(open_page, watch):
     page = open_page("/app/")
     make_account(page)
     sign_in(page, ALICE, "not the password")
-    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    expect_problem(page, "No enabled account has this e-mail and password.")
     expect_signed_out(page)
     sign_in(page)
     expect_signed_in(page)
@@ -219,7 +219,7 @@ def test_a_taken_email_is_said_beside_it(open_page, watch):
     page = open_page("/app/")
     make_account(page)
     create_account(page)
-    expect_fault(page, "Email", "An account with this e-mail exists. Sign in instead.")
+    expect_fault(page, "Email", "An account with this e-mail already exists. Sign in instead.")
 
 
 def test_what_does_not_fit_is_said_beside_its_field(open_page, watch):
@@ -352,7 +352,7 @@ def test_somebody_changes_their_password(open_page, watch):
     page.get_by_role("button", name="Log out").click()
     expect_signed_out(page)
     sign_in(page)
-    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    expect_problem(page, "No enabled account has this e-mail and password.")
     sign_in(page, ALICE, NEW_PASSWORD)
     expect_signed_in(page)
 
@@ -371,4 +371,4 @@ def test_somebody_deletes_their_account(open_page, watch):
     expect_signed_out(page)
     expect_status(page, "Your account is deleted.")
     sign_in(page)
-    expect_problem(page, "No account that may sign in has this e-mail and this password.")
+    expect_problem(page, "No enabled account has this e-mail and password.")

@@ -30,7 +30,9 @@ def test_an_unknown_user_is_refused(users, alice, command, email):
 def test_a_taken_e_mail_is_refused(users, alice, database, email):
     refused = users("create", email, "--password-stdin", stdin=PASSWORD)
     assert (refused.exit_code, refused.stdout) == (EXIT_REFUSED, "")
-    assert refused.stderr == "Error: The e-mail is taken. An account with this e-mail exists. Sign in instead.\n"
+    assert (
+        refused.stderr == "Error: The e-mail is taken. An account with this e-mail already exists. Sign in instead.\n"
+    )
     assert database.users.count_documents({}) == 1
 
 

@@ -143,12 +143,12 @@ def test_every_refusal_is_a_sentence_for_people(node, server):
             "validation_failed",
             "Email: Send an e-mail address such as natalie@example.com. New password: Use at least 8 characters.",
         ),
-        ("credentials_invalid", "No account that may sign in has this e-mail and this password."),
+        ("credentials_invalid", "No enabled account has this e-mail and password."),
         ("password_wrong", "The current password is wrong."),
         ("token_missing", "Your session has ended. Sign in again."),
         ("hashing_busy", "Too many passwords are being checked. Try again in a second."),
         ("database_unavailable", "The database does not answer. Try again in 2 seconds."),
-        ("internal_error", "Something went wrong here. Try again later."),
+        ("internal_error", "Something went wrong. Try again later."),
     ],
 )
 def test_a_refusal_is_said(node, server, code, message):

@@ -63,7 +63,7 @@ def test_whoever_has_an_account_signs_in_in_any_case_all_the_same(client, reason
 def test_the_command_line_says_so(app, reason):
     refused = app.test_cli_runner().invoke(args=["users", "create", BOB, "--password-stdin"], input=PASSWORD)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"Error: The collection of users does not fit. {reason}")
+    assert refused.stderr.startswith(f"Error: The users collection cannot be used. {reason}")
 
 
 def test_it_is_said_once_at_the_start_of_each_worker(serve, database):

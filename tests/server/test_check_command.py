@@ -92,9 +92,7 @@ def test_e_mails_that_cannot_be_unique_are_wrong(check, database):
     database.users.insert_many([{"email": "twice@example.com"}, {"email": "twice@example.com"}])
     code, lines = check()
     assert code == 1
-    assert lines[2].startswith(
-        "wrong  indexes: The collection of users does not fit. Several of its documents have the"
-    )
+    assert lines[2].startswith("wrong  indexes: The users collection cannot be used. Several of its documents have the")
     assert lines[3:] == OF_INSTALLATION[3:]
 
 
