@@ -1,4 +1,4 @@
-"""The client's page, in the words of somebody who uses it."""
+"""The client's page, in a user's words."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ def enter(page: Page, email: str = ALICE) -> None:
 
 def expect_signed_in(page: Page, email: str = ALICE) -> None:
     expect(page.get_by_text(f"Signed in as {email}")).to_be_visible()
-    expect(page.locator("#sessions li").first).to_be_visible()  # the list has come
+    expect(page.locator("#sessions li").first).to_be_visible()  # the list has loaded
 
 
 def expect_signed_out(page: Page) -> None:
@@ -60,7 +60,7 @@ def expect_problem(page: Page, text: str) -> None:
 
 
 def expect_fault(page: Page, label: str, text: str) -> None:
-    """The sentence stands beside its field, and a screen reader reads it with the field."""
+    """The sentence is next to its field, and a screen reader reads it with the field."""
     field = page.get_by_label(label, exact=True)
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(text)
@@ -73,7 +73,7 @@ def try_route(page: Page) -> None:
 
 
 def let_access_token_expire(page: Page) -> None:
-    """The next guarded request of this page carries an access token that has run out, as after an hour."""
+    """The next guarded request of this page sends an expired access token, as after an hour."""
     page.route("**/users/test", _send_expired, times=1)
 
 

@@ -15,12 +15,12 @@ AWAY = r"Failed to load resource: net::ERR_"
 
 
 def refused(status: int) -> str:
-    """What Chromium itself says on the console of an answer that a test has caused."""
+    """What Chromium writes to the console about an answer that a test expects."""
     return rf"Failed to load resource: the server responded with a status of {status} "
 
 
 class Watch:
-    """What no page may do: complain on the console, break the policy, fetch from elsewhere."""
+    """Collects what no page may do: write errors to the console, break the policy, load from other hosts."""
 
     def __init__(self) -> None:
         self._seen: list[str] = []
@@ -36,7 +36,7 @@ class Watch:
         return [one for one in self._seen if not any(re.match(pattern, one) for pattern in self._expected)]
 
     def add_context(self, context: Any, origin: str) -> None:
-        # a violation is an event of the document, also where Chromium keeps it from the console
+        # Chromium does not write every violation to the console, but each one is an event of the document
         context.add_init_script(
             "addEventListener('securitypolicyviolation',"
             " (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`))"
@@ -62,7 +62,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """Collects what the pages of a test do wrong; whatever the test did not expect fails it."""
+    """Collects what the pages of a test do wrong. What the test did not expect makes it fail."""
     watch = Watch()
     yield watch
     assert watch.complaints() == []
@@ -70,7 +70,7 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture(scope="session")
 def app_origin() -> str:
-    """The origin of a front-end that is not ours, which the service has on its list."""
+    """The origin of another front-end, which the service allows."""
     return f"http://localhost:{free_port()}"
 
 
@@ -100,14 +100,14 @@ def shared_service(
 
 @pytest.fixture
 def service(shared_service: Service, database_client: MongoClient[dict[str, Any]]) -> Service:
-    """Two workers that all browser tests share, with no user at the start of each."""
+    """Two workers that all browser tests share. Each test starts without users."""
     database_client[DATABASE].users.delete_many({})
     return shared_service
 
 
 @pytest.fixture
 def open_page(service: Service, watch: Watch, new_context: Any) -> Callable[..., Any]:
-    """Open a page of the service: in ``context``, as another tab of that browser, or else in a browser of its own."""
+    """Open a page of the service: as another tab of the browser ``context``, or else in a new browser."""
 
     def open_page(path: str, context: Any = None, **options: Any) -> Any:
         if context is None:

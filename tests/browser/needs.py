@@ -1,4 +1,4 @@
-"""What the browser tests need beyond Python: said when it is missing, and a failure in CI."""
+"""What the browser tests need besides Python. If it is missing, they are skipped with a message, and fail in CI."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 CLIENT = Path(__file__).parents[2] / "client"
-# Debian's Chromium, headless, as root, without the traffic of its own that a closed network would refuse
+# Debian's Chromium: headless, as root, and without background traffic, which a closed network would refuse
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -1,4 +1,4 @@
-"""No page and no state of a page has a fault that axe knows, in light and in dark; Swagger UI's page is not ours."""
+"""axe finds no fault on any page in any state, light or dark. Swagger UI's page is left out: it is not ours."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def check():
     from axe_playwright_python.sync_playwright import Axe
 
     def check(page, state):
-        # axe measures contrast on what is painted, and Ionic fades
+        # axe measures the contrast of the screen, so wait until Ionic has faded
         page.evaluate(
             """() => Promise.race([
                 Promise.allSettled(document.getAnimations().map((one) => one.finished)),

@@ -1,4 +1,4 @@
-"""The Ionic client does what it says: the tutorial's four actions, sessions, and every refusal in a sentence."""
+"""The Ionic client: the tutorial's four actions, sessions, and a sentence for every refusal."""
 
 import pytest
 
@@ -95,7 +95,7 @@ def test_two_tabs_with_an_expired_access_token_both_go_on_working(open_page, ser
         for tab in (first, second):
             let_access_token_expire(tab)
         for tab in (first, second):
-            tab.evaluate("document.getElementById('test').click()")  # at once: a click of Playwright waits
+            tab.evaluate("document.getElementById('test').click()")  # immediately; Playwright's own click waits
         for tab in (first, second):
             expect_status(tab, "You did it!")
             tab.evaluate("document.getElementById('status').textContent = ''")
@@ -128,7 +128,7 @@ def test_a_tab_follows_when_somebody_else_signs_in_in_another(open_page):
 
 
 def test_what_one_user_asked_is_never_done_as_another(open_page, service, watch):
-    """A tab that missed the news holds Alice's access token; the cookie that would renew it is Bob's by now."""
+    """A tab that missed the change holds Alice's access token, but the cookie that would renew it is Bob's."""
     watch.expect(refused(401))
     page = open_page("/app/")
     enter(page)

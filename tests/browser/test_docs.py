@@ -1,4 +1,4 @@
-"""The documentation in the browser: read it, authorize, try it out."""
+"""Swagger UI in the browser: read, authorize, try out."""
 
 from tests.browser.app import expect
 from tests.conftest import ALICE, PASSWORD

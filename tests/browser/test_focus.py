@@ -1,4 +1,4 @@
-"""The keyboard's focus is seen: 3 to 1 between the same pixels with it and without (WCAG 2.2, criterion 2.4.13)."""
+"""The keyboard focus is visible: pixels change by 3 to 1 when a control gets it (WCAG 2.2, criterion 2.4.13)."""
 
 import base64
 
@@ -6,8 +6,8 @@ import pytest
 
 from tests.browser.app import enter, expect
 
-MARGIN = 8  # pixels around a control that belong to its ring
-# the pixels that differ by 3 to 1 in the brightness of WCAG between two pictures of the same size
+MARGIN = 8  # pixels around a control that its focus ring may use
+# how many pixels of two pictures of the same size differ by 3 to 1 in WCAG's luminance
 COUNT = """async (pictures) => {
     const [before, after] = await Promise.all(pictures.map(async (picture) => {
         const bytes = Uint8Array.from(atob(picture), (one) => one.charCodeAt(0));
@@ -40,14 +40,14 @@ FOCUSED = """() => {
 
 @pytest.fixture
 def weak_rings(context):
-    """Tab through a page; the controls whose focus shows on fewer pixels than a ring of two pixels' width has."""
+    """Tab through a page, and return the controls whose focus changes fewer pixels than a ring of two pixels has."""
     counter = context.new_page()
 
     def weak_rings(page, at_most=40):
         weak, seen = [], []
         for _ in range(at_most):
             page.keyboard.press("Tab")
-            page.wait_for_timeout(350)  # Ionic fades
+            page.wait_for_timeout(350)  # Ionic fades the ring in
             focused = page.evaluate(FOCUSED)
             if focused is None or focused["name"] in seen:
                 break

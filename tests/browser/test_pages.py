@@ -1,4 +1,4 @@
-"""Every page is quiet, without a request to another host: the ``watch`` of each test sees to that."""
+"""No page writes errors or loads from other hosts: ``watch`` checks that in each test."""
 
 import pytest
 

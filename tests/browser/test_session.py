@@ -1,4 +1,4 @@
-"""session.ts by itself, in a front-end that is not ours: an app on another origin, without cookies."""
+"""session.ts in another front-end: an app on another origin, with and without cookies."""
 
 import functools
 import shutil
@@ -13,14 +13,14 @@ import requests
 from tests.browser.needs import CLIENT, missing
 from tests.conftest import ALICE, PASSWORD
 
-# the time-outs of session.ts, twenty times as fast
+# twenty times as fast as the time-outs of session.ts
 HURRY = "const real = AbortSignal.timeout; AbortSignal.timeout = (ms) => real.call(AbortSignal, ms / 20)"
 PAGE = "<!doctype html><title>app</title><link rel='icon' href='data:,'>"
 
 
 @pytest.fixture(scope="session")
 def app_server(app_origin, tmp_path_factory):
-    """A front-end that is not ours: a blank page and session.ts, as a browser reads it."""
+    """Another front-end: a blank page with session.ts, compiled for the browser."""
     compiler = CLIENT / "node_modules" / ".bin" / "tsc"
     if not compiler.exists() or shutil.which("node") is None:
         missing("no TypeScript: npm --prefix client ci")
@@ -45,7 +45,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def open_app(service, new_context, app_server):
-    """Open the front-end; ``window.session`` is its session, whose refresh token it keeps in ``window.store``."""
+    """Open the front-end. ``window.session`` is its session, which keeps the refresh token in ``window.store``."""
     context = new_context()
 
     def open_app(before="", by_cookie=False, origins=()):
@@ -64,7 +64,7 @@ def open_app(service, new_context, app_server):
                 window.changes = [];
                 window.session.addEventListener('change', (event) => window.changes.push(event.detail));
             }""",
-            # localhost and 127.0.0.1 are different sites, and a SameSite=Strict cookie knows one alone
+            # localhost and 127.0.0.1 are different sites, and a SameSite=Strict cookie belongs to one
             [f"http://localhost:{service.port}" if by_cookie else service.url, before, by_cookie, list(origins)],
         )
         return page
@@ -153,7 +153,7 @@ def test_an_answer_that_never_comes_is_given_up(open_app):
 
 
 class Api(BaseHTTPRequestHandler):
-    """An API of somebody else: asks the service about each token, and takes none that is in ``refused``."""
+    """Another API. It asks the service about each token, and accepts none that is in ``refused``."""
 
     def do_OPTIONS(self):
         self.answer(204)
@@ -217,7 +217,7 @@ def test_an_api_of_the_list_gets_the_token_and_a_new_one_when_it_refuses(open_ap
     assert api.seen[1][0] == first != api.seen[2][0]
 
     page.evaluate("session.signOut()")
-    assert page.evaluate(PUT, f"{api.url}/notes") == 401  # asked without a token, and once
+    assert page.evaluate(PUT, f"{api.url}/notes") == 401  # asked once, without a token
     assert [authorization for authorization, _ in api.seen[3:]] == [None]
 
 

@@ -1,4 +1,4 @@
-"""The description of the API as a file, and tools that are run on it."""
+"""The API description as a file, and the tools that run on it."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def description(client: FlaskClient, tmp_path: Path) -> Path:
-    """/openapi.json in a file, in a directory of its own: no configuration is found beside it."""
+    """/openapi.json as a file, alone in its directory, so that no tool finds a configuration there."""
     answer = client.get("/openapi.json")
     assert answer.status_code == 200
     file = tmp_path / "openapi.json"
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def run_npm(run: Run, tmp_path: Path) -> Run:
-    """Run a program of the npm packages, with them in reach."""
+    """Run a program of the npm packages, which can import them."""
     packages = needs.npm_packages()
     (tmp_path / "node_modules").symlink_to(packages)
 

@@ -1,4 +1,4 @@
-"""What these tests need: said when it is missing, and a failure in CI."""
+"""What these tests need. If it is missing, they are skipped with a message, and fail in CI."""
 
 import importlib.util
 import shutil
@@ -9,11 +9,11 @@ from tests.browser.needs import missing
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
-_INSTALLED = NODE_MODULES / ".installed"  # what was locked when it was installed
+_INSTALLED = NODE_MODULES / ".installed"  # a copy of the package-lock.json that was installed
 
 
 def npm_packages() -> Path:
-    """The node_modules with exactly what package-lock.json names; installed when they are not yet."""
+    """The node_modules with exactly the packages of package-lock.json; installs them if necessary."""
     npm = shutil.which("npm")
     if npm is None:
         missing("no npm: install Node.js 20.19 or newer (https://nodejs.org)")

@@ -1,4 +1,4 @@
-"""Clients made from /openapi.json compile in strict mode, and walk through the running service."""
+"""Clients generated from /openapi.json compile in strict mode and work with the running service."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Redocly's and Spectral's own rules find nothing at all in /openapi.json."""
+"""The standard rules of Redocly and Spectral find no fault in /openapi.json."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.clients import needs
 
-BROKEN = {  # and each of them finds what is wrong
+BROKEN = {  # faults that each of them must find
     "redocly": ("operation-operationId", "security-defined", "no-unused-components"),
     "spectral": ("operation-description", "operation-operationId", "oas3-unused-component"),
 }
@@ -14,7 +14,7 @@ BROKEN = {  # and each of them finds what is wrong
 
 @pytest.fixture
 def lint(run_npm):
-    """The names of the rules that a linter says are broken, by as little as a hint."""
+    """The names of the broken rules that a linter reports, hints included."""
 
     def redocly(file):
         done = run_npm("redocly", "lint", file, "--extends", "recommended", "--format", "json")

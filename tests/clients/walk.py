@@ -1,4 +1,4 @@
-"""A walk through the API with a client that openapi-python-client made. mypy holds the types, Python walks."""
+"""A walk through the API with a client of openapi-python-client. mypy checks its types, and Python runs it."""
 
 import datetime
 import sys
@@ -40,7 +40,7 @@ assert created_at is not None
 again = sign_up.sync(client=anybody, body=SignUp(email=email, password=password))
 assert isinstance(again, EmailTakenProblem)
 assert again.code == "email_taken"
-assert again.code != "last_admin"  # type: ignore[comparison-overlap] # a code that signing up never answers
+assert again.code != "last_admin"  # type: ignore[comparison-overlap] # sign-up never answers this code
 short = sign_up.sync(client=anybody, body=SignUp(email="bob@example.com", password="short"))
 assert isinstance(short, ValidationFailedProblem)
 print("signed up;", *(f"{fault.pointer} {fault.code}" for fault in short.errors))

@@ -1,4 +1,4 @@
-// A walk through the API with openapi-fetch, typed by openapi-typescript. tsc holds the types, node walks.
+// A walk through the API with openapi-fetch and the types of openapi-typescript. tsc checks them, and node runs it.
 import createClient from 'openapi-fetch';
 import type { components, paths } from './schema.js';
 

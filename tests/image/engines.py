@@ -1,4 +1,4 @@
-"""What builds the Dockerfile and runs the image: Docker, or buildah with a base of debootstrap's, which needs root."""
+"""What builds the Dockerfile and runs the image: Docker, or as root buildah, on a base that debootstrap makes."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.service import ROOT
 TAG = "localhost/authservice-test"
 BASE = "localhost/authservice-test-base"
 SUITE = "bookworm"
-# As `docker run --read-only --tmpfs /tmp --user` does it: $1 is the image's root, $2 the user, then the command.
+# Does what `docker run --read-only --tmpfs /tmp --user` does. $1 is the image's root, $2 the user; the command follows.
 READ_ONLY = """
 set -e
 root=$1 user=$2; shift 2
@@ -36,7 +36,7 @@ def output_of(*command: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Docker:
-    """Its daemon runs on this machine."""
+    """Docker, with a daemon that runs on this machine."""
 
     def build(self) -> dict[str, Any]:
         output_of("docker", "build", "--tag", TAG, ROOT)
@@ -44,7 +44,7 @@ class Docker:
         return found
 
     def command(self, config: dict[str, Any], program: list[str], environment: dict[str, str]) -> list[str]:
-        """What runs ``program`` in the image, on this machine's network and a root that cannot be written."""
+        """The command that runs ``program`` in the image, on this machine's network and with a read-only root."""
         variables = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
         shut_in = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
         entrypoint = [f"--entrypoint={program[0]}", TAG, *program[1:]]
@@ -53,7 +53,7 @@ class Docker:
 
 @dataclass(frozen=True)
 class Buildah:
-    """Its images are in ``storage``; what is there of an earlier run is used again for the base."""
+    """buildah, with its images in ``storage``. It uses the base of an earlier run again."""
 
     storage: Path
 
@@ -68,13 +68,13 @@ class Buildah:
         return found
 
     def remove(self) -> None:
-        """All but the base."""
+        """Remove everything but the base."""
         self._buildah("rm", "--all")
         self._buildah("rmi", TAG)
         self._buildah("rmi", "--prune", "--force")
 
     def command(self, config: dict[str, Any], program: list[str], environment: dict[str, str]) -> list[str]:
-        """What runs ``program`` in the image, on this machine's network and a root that cannot be written."""
+        """The command that runs ``program`` in the image, on this machine's network and with a read-only root."""
         root = self._buildah("mount", "authservice-test").strip()
         variables = [*config["Env"], *(f"{name}={value}" for name, value in environment.items())]
         program = ["/usr/bin/env", "-i", "-C", config["WorkingDir"], *variables, *program]
@@ -104,7 +104,7 @@ def find(storage: Path) -> Docker | Buildah | None:
 
 
 def pips_own() -> list[str]:
-    """What pip reads on this machine: certificates, configuration, folders of wheels. A mirror may be nowhere else."""
+    """What pip reads on this machine: certificates, configuration, folders of wheels. A mirror may be in them."""
     folders = {"/etc/ssl/certs", "/etc/xdg/pip"}
     for path in re.findall(r"[ '](?:file://)?(/[^\s']+)", output_of(sys.executable, "-m", "pip", "config", "list")):
         folders.add(str(Path(*Path(path).parts[:3])))

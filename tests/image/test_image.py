@@ -1,4 +1,4 @@
-"""The image is built and run: a user of its own, a root that cannot be written, no secret in it."""
+"""The image is built and run: it has its own user, a read-only root and no secret."""
 
 import os
 import re
@@ -38,13 +38,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Docker 
 
 @pytest.fixture(scope="session")
 def config(engine: engines.Docker | engines.Buildah) -> dict[str, Any]:
-    """What the image says of itself."""
+    """The image's configuration."""
     return engine.build()
 
 
 @pytest.fixture
 def inside(engine: engines.Docker | engines.Buildah, config: dict[str, Any], mongo_uri: str) -> In:
-    """The command that runs a program in the image, with settings for production and ``environment`` on top."""
+    """The command that runs a program in the image, with settings for production, changed by ``environment``."""
 
     def command(*program: str, **environment: str) -> list[str]:
         whole = {**PRODUCTION, "FLASK_MONGO_URI": mongo_uri, "HOST": "127.0.0.1", **environment}
@@ -100,7 +100,7 @@ def test_without_settings_it_names_what_production_needs(inside):
 
 
 def test_nothing_in_it_belongs_to_its_user_or_to_everybody(inside):
-    """But for folders such as /var/tmp, where everybody may add what is his own."""
+    """Except folders such as /var/tmp, where all users may add files of their own."""
     odd = ["(", "-user", "10001", "-o", "-perm", "-o=w", "-not", "-perm", "-1000", ")", "-not", "-type", "l"]
     assert run(inside("find", "/", "-xdev", *odd)).stdout == ""
 

@@ -1,4 +1,4 @@
-"""What the tests of the package share: wheel and sdist as they are published, and an environment with the wheel.
+"""What the tests of the package share: wheel and sdist as they would be published, and an environment with the wheel.
 
 They run without the package in their own environment, and without the fixtures of all other tests (--confcutdir).
 """
@@ -18,7 +18,7 @@ Start = Callable[[Path], Service]
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    """What it prints. A failure is shown with all that it has printed."""
+    """Its output. A failure shows all of it."""
     ended = subprocess.run(
         command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,
@@ -29,7 +29,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the sdist, and the wheel that is made from it."""
+    """The folder with the sdist and the wheel, which is built from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder)
     return folder
@@ -68,7 +68,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start(environment: Path, empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """``authservice serve`` in an empty directory, by somebody with the home ``start(home)``; stopped in the end."""
+    """``start(home)`` runs ``authservice serve`` in an empty directory, with that home, until the end of the tests."""
     if sys.version_info >= (3, 14):
         pytest.skip("the embedded database has no wheel for this Python")
     nobodys = dict.fromkeys((name for name in os.environ if name.startswith(("FLASK_", "XDG_", "PYTHON"))), "")
@@ -93,5 +93,5 @@ def start(environment: Path, empty: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def service(start: Start, home: Path) -> Service:
-    """One for all tests that leave it running."""
+    """The service that tests share if they do not stop it."""
     return start(home)

@@ -1,4 +1,4 @@
-"""What runs the service elsewhere is well-formed: the systemd unit, the workflow of CI, the composition."""
+"""The systemd unit, the workflow of CI and compose.yaml are well-formed."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.package.conftest import run
 from tests.service import ROOT, Service
 
 UNIT = (ROOT / "deploy" / "authservice.service").read_text()
-EXPOSURE_MAX = 2.0  # of 10; what listens to the network has 0.5 for that alone
+EXPOSURE_MAX = 2.0  # of 10; access to the network alone counts 0.5
 needs_systemd = pytest.mark.skipif(
     not os.environ.get("CI") and shutil.which("systemd-analyze") is None, reason="systemd is not installed"
 )
@@ -22,7 +22,7 @@ needs_systemd = pytest.mark.skipif(
 
 @pytest.fixture
 def unit(tmp_path: Path, environment: Path) -> Path:
-    """The unit with a program that is there."""
+    """The unit, with a program that exists on this machine."""
     file = tmp_path / "authservice.service"
     assert UNIT.count("ExecStart=/opt/authservice/bin/authservice serve\n") == 1
     file.write_text(UNIT.replace("ExecStart=/opt/authservice", f"ExecStart={environment}"))
@@ -51,7 +51,7 @@ def test_the_unit_names_only_settings_that_exist():
 
 @pytest.mark.skipif(sys.platform != "linux" or sys.version_info >= (3, 14), reason="Linux, with the embedded database")
 def test_it_tells_systemd_that_it_is_ready_and_needs_no_memory_that_it_may_write_and_execute(environment, tmp_path):
-    """Type=notify and MemoryDenyWriteExecute, as the kernel's own PR_SET_MDWE has it (Linux 6.3)."""
+    """Type=notify, and MemoryDenyWriteExecute by means of the kernel's PR_SET_MDWE (Linux 6.3)."""
     (tmp_path / "deny.py").write_text(
         "import ctypes, os, sys\n"
         "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):\n"

@@ -1,4 +1,4 @@
-"""Wheel and sdist are complete, and what PyPI and its reviewers' tools accept without a word."""
+"""Wheel and sdist are complete, and PyPI's tools accept them without a warning."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ def test_pyroma_has_no_wish(sdist):
 
 
 def test_the_wheel_has_the_whole_package(wheel):
-    """The built client, the pages, the configuration for gunicorn, the mark that says that it is typed."""
+    """The built client, the pages, gunicorn's configuration, and py.typed."""
     there = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*") if path.is_file()}
     there = {name for name in there if "__pycache__" not in name}
     assert "authservice/static/client/index.html" in there
@@ -51,7 +51,7 @@ def test_the_wheel_has_the_readme(wheel):
 
 @pytest.mark.skipif(not (shutil.which("git") and (ROOT / ".git").exists()), reason="no clone of git")
 def test_the_sdist_has_all_that_git_has(sdist):
-    """So the tests run in it, and it has nothing that somebody left lying around."""
+    """So the tests run in it, and no stray file gets into it."""
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     in_git = {name for name in listed.split("\0") if name and (ROOT / name).exists()}

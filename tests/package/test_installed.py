@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, away from the repository: it serves, and keeps its data outside."""
+"""The wheel in a new environment, outside the repository: it serves, and keeps its data elsewhere."""
 
 import re
 import subprocess

@@ -25,7 +25,7 @@ def npm() -> str:
 
 @pytest.fixture(scope="session")
 def workshop(npm: str) -> Iterator[Path]:
-    """Not under pytest's own directory, which outlives the run: the packages are large."""
+    """Outside pytest's own directory, which it keeps after the run: the packages are large."""
     with tempfile.TemporaryDirectory() as directory:
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(HERE / name, directory)
@@ -35,7 +35,7 @@ def workshop(npm: str) -> Iterator[Path]:
 
 @pytest.fixture
 def compile_project(workshop: Path) -> Callable[..., str]:
-    """Compile session.ts and ``files`` under a tsconfig; what the compiler says, "" where it is content."""
+    """Compile session.ts and ``files`` under a tsconfig, and return the compiler's messages."""
 
     def compile_project(name: str, tsconfig: str | dict[str, Any], files: dict[str, str]) -> str:
         project = workshop / name

@@ -1,4 +1,4 @@
-"""The client that comes with the package is what its source builds, byte for byte."""
+"""The client in the package is byte for byte what its source builds."""
 
 import re
 import shutil

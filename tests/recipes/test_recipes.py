@@ -1,4 +1,4 @@
-"""session.ts and the recipes of docs/front-ends.md compile in the projects that they are made for."""
+"""session.ts and the recipes of docs/front-ends.md compile in the projects that they are for."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.service import ROOT
 
-# what `ng new` writes with @schematics/angular 22, which is strict unless it is told not to be
+# what `ng new` writes with @schematics/angular 22, in its strict default
 ANGULAR = {
     "compilerOptions": {
         "strict": True,
@@ -44,7 +44,7 @@ console.log(token, answer);
 
 @pytest.fixture
 def create_vite(workshop):
-    """The tsconfig of a project that create-vite has just made."""
+    """The tsconfig of a new project of create-vite."""
 
     def create_vite(template, name="tsconfig.json"):
         text = (workshop / "node_modules" / "create-vite" / f"template-{template}" / name).read_text()

@@ -1,4 +1,4 @@
-"""session.ts where no browser is: a server that renders; and the sentences that it makes of every answer."""
+"""session.ts without a browser, as on a server that renders pages, and the message that it has for each answer."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from authservice import errors
 from authservice.web import problems
 from tests.docs.test_readme import refusals
 
-# what the person in front of the screen has no use for
+# words that mean nothing to a user
 JARGON = re.compile(
     r"\b(POST|GET|Authorization|Bearer|JSON|HTTP|headers?|body|route|token|null|undefined|[a-z]+[A-Z]\w*)\b|FLASK_|/"
 )
@@ -48,7 +48,7 @@ def refusal(code):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers /<name>/users with the answer or the refusal of that name."""
+    """A server that answers /<name>/users with the answer or refusal of that name."""
 
     def do_POST(self):
         self.server.asked.append(self.path)
@@ -85,7 +85,7 @@ def server():
 
 @pytest.fixture
 def node(workshop, compile_project):
-    """Run a module beside session.js, as JavaScript; its output."""
+    """Run JavaScript in a module next to session.js, and return its output."""
     options = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "outDir": "dist", "types": []}
     config = {"compilerOptions": {**options, "rootDir": "src"}, "include": ["src"]}
     assert compile_project("node", config, {}) == ""
