@@ -6,6 +6,7 @@ These are the public names. Semantic versioning is promised for them, and for no
 from authservice.app import AuthService, create_app
 from authservice.config import ConfigurationError
 from authservice.embedded import EmbeddedUnavailable
+from authservice.signals import password_changed, signed_in, signed_out, user_created, user_deleted
 from authservice.store.users import User
 from authservice.web.guards import current_user, jwt_required, roles_required
 
@@ -17,5 +18,10 @@ __all__ = [
     "create_app",
     "current_user",
     "jwt_required",
+    "password_changed",
     "roles_required",
+    "signed_in",
+    "signed_out",
+    "user_created",
+    "user_deleted",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from authservice import audit
+from authservice import audit, signals
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
 from authservice.security import emails, passwords
@@ -55,8 +55,10 @@ def sessions_of(user: User) -> list[Session]:
 
 def end_sessions(user: User) -> None:
     """End every session of the user, on the next request."""
-    sessions.end_all(user.id)
+    were_alive = sessions.end_all(user.id)
     audit.record("end_sessions", "ok", target_id=user.id)
+    if were_alive:
+        signals.send(signals.signed_out, user)
 
 
 def change(
@@ -75,7 +77,10 @@ def change(
     with _last_admin_stays(event, user, stays_admin or not keep_an_admin):
         _require(users.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled))
     audit.record(event, "ok", target_id=user.id, roles=roles, disabled=is_disabled)
-    return get_user(user.id)
+    changed = get_user(user.id)
+    if is_disabled and not user.is_disabled:
+        signals.send(signals.signed_out, changed)
+    return changed
 
 
 def delete(user: User, *, keep_an_admin: bool = True) -> None:
@@ -85,6 +90,7 @@ def delete(user: User, *, keep_an_admin: bool = True) -> None:
             _require(users.change(user.id, is_disabled=True))  # what can be undone comes first
     _require(users.delete(user.id))
     audit.record("delete", "ok", target_id=user.id)
+    signals.send(signals.user_deleted, user)
 
 
 @contextmanager
@@ -114,6 +120,7 @@ def set_password(user: User, password: str) -> None:
     """Set a new password and end every session, on the next request. Raises HashingBusy, UserUnknown."""
     _require(users.set_password(user.id, passwords.hash_password(password)))
     audit.record("set_password", "ok", target_id=user.id)
+    signals.send(signals.password_changed, user)
 
 
 def grant(user: User, role: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from authservice import audit, metrics
+from authservice import audit, metrics, signals
 from authservice.errors import (
     CredentialsInvalid,
     DatabaseUnavailable,
@@ -62,6 +62,7 @@ def sign_in(
             metrics.sign_ins.labels("ok").inc()
             audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
             end_replaced(replaced_refresh_token, user)
+            signals.send(signals.signed_in, user)
             return signed_in
         # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
     metrics.sign_ins.labels("refused").inc()
@@ -93,8 +94,10 @@ def refresh(refresh_token: str) -> SignedIn:
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
         _record_refresh("again", user, session)
         return pair(user, session)
-    sessions.end(user.id, session.id)
+    was_alive = sessions.end(user.id, session.id)
     _record_refresh("token_reused", user, session, logging.WARNING)
+    if was_alive:
+        signals.send(signals.signed_out, user)
     raise TokenReused
 
 
@@ -118,6 +121,8 @@ def sign_out(token: str) -> None:
     was_alive = sessions.end(claims.user_id, claims.session_id)
     outcome = "ok" if was_alive else "already_ended"
     audit.record("sign_out", outcome, actor_id=claims.user_id, target_id=claims.user_id, sessionId=claims.session_id)
+    if was_alive:
+        _tell_signed_out(claims.user_id)
 
 
 def end_replaced(refresh_token: str | None, by: User) -> None:
@@ -131,6 +136,16 @@ def end_replaced(refresh_token: str | None, by: User) -> None:
         old = tokens.verify(refresh_token)
         if sessions.end(old.user_id, old.session_id):
             audit.record("sign_out", "replaced", actor_id=by.id, target_id=old.user_id, sessionId=old.session_id)
+            _tell_signed_out(old.user_id)
+
+
+def _tell_signed_out(user_id: str) -> None:
+    """The user is read only if somebody listens. The session has ended, so no failure is told."""
+    if signals.is_heard(signals.signed_out):
+        with suppress(DatabaseUnavailable):
+            user = users.find(user_id)
+            if user is not None:
+                signals.send(signals.signed_out, user)
 
 
 def list_sessions(user: User) -> list[Session]:
@@ -143,12 +158,15 @@ def end_session(user: User, session_id: str) -> None:
     if not sessions.end(user.id, session_id):
         raise SessionUnknown
     audit.record("sign_out", "ok", target_id=user.id, sessionId=session_id)
+    signals.send(signals.signed_out, user)
 
 
 def end_sessions(user: User, but: str | None) -> None:
     """End all of the user's sessions, or all others than ``but``. Raises DatabaseUnavailable."""
-    sessions.end_all(user.id, but)
+    were_alive = sessions.end_all(user.id, but)
     audit.record("sign_out", "others" if but else "all", target_id=user.id, sessionId=but)
+    if were_alive:
+        signals.send(signals.signed_out, user)
 
 
 def new_session(ip: str | None, user_agent: str) -> Session:

@@ -113,12 +113,12 @@ def end(user_id: str, session_id: str) -> bool:
 
 
 @asks_database
-def end_all(user_id: str, but: str | None = None) -> None:
-    """End every session, or all others than ``but``."""
+def end_all(user_id: str, but: str | None = None) -> bool:
+    """End every session, or all others than ``but``. False if there was none."""
     change: dict[str, Any] = (
         {"$set": {"sessions": []}} if but is None else {"$pull": {"sessions": {"id": {"$ne": but}}}}
     )
-    collection().update_one({"_id": ObjectId(user_id)}, change)
+    return collection().update_one({"_id": ObjectId(user_id)}, change).modified_count == 1
 
 
 def _entry(session: Session) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from authservice import audit
+from authservice import audit, signals
 from authservice.auth.service import SignedIn, end_replaced, new_session, pair
 from authservice.errors import (
     DatabaseUnavailable,
@@ -40,6 +40,7 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None)
         audit.record("sign_up", "email_taken", target_id=holder_id)
         raise EmailTaken
     audit.record("sign_up", "ok", actor_id=user.id, target_id=user.id)
+    signals.send(signals.user_created, user)
     return user
 
 
@@ -92,6 +93,7 @@ def change_password(
         if sessions.change_password(user.id, checked, new_hash, session_id, session):
             audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
             end_replaced(replaced_refresh_token, user)
+            signals.send(signals.password_changed, user)
             return signed_in
         # The document changed under the check: a sign-in has renewed the hash, or the session has been ended.
     audit.record("change_password", "refused", target_id=user.id)
@@ -107,6 +109,7 @@ def delete_account(user: User, current_password: str) -> None:
     if not users.delete(user.id, checked):
         raise PasswordWrong
     audit.record("delete_account", "ok", target_id=user.id)
+    signals.send(signals.user_deleted, user)
 
 
 def _check(user: User, current_password: str) -> StoredPassword:

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from authservice import user_created
 from tests.api.answers import captured_log
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in
 from tests.profile.schemas import PetSchema
@@ -85,9 +86,12 @@ def users_and_admins(client, database):
     client.delete(f"/admin/users/{alice}", headers=admin)
 
 
-def own_fields(make_app):
-    client = make_app(PROFILE=PetSchema).test_client()
-    client.post("/users", json={"email": CHARLIE, "password": PASSWORD, "pet": "Rex"})
+def own_code(make_app):
+    """A profile, and a receiver that fails."""
+    app = make_app(PROFILE=PetSchema)
+    client = app.test_client()
+    with user_created.connected_to(lambda sender, user: 1 / 0, sender=app):
+        client.post("/users", json={"email": CHARLIE, "password": PASSWORD, "pet": "Rex"})
     headers = bearer(sign_in(client, CHARLIE)["token"])
     assert client.patch("/users/me", json={"pet": "Max"}, headers=headers).status_code == 200
 
@@ -145,7 +149,7 @@ def lines(app, client, database, make_app, serve):
     with captured_log() as log:
         users_and_admins(client, database)
         operators(app)
-        own_fields(make_app)
+        own_code(make_app)
         faults(make_app, database)
     written = [*log.getvalue().splitlines(), *service.output().splitlines()]
     return [json.loads(line) for line in written if line.startswith("{")]

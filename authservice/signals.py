@@ -1,0 +1,97 @@
+"""Signals that an app may connect to. Each is sent after the write has succeeded, with the app as the sender.
+
+What a receiver raises is logged: it changes no answer, and every other receiver runs.
+"""
+
+import inspect
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+
+from authservice.state import current_state, in_app
+from authservice.store.users import User
+
+_signals = Namespace()
+
+user_created = _signals.signal(
+    "user_created",
+    """An account was created: by sign-up or on the command line.
+
+        @user_created.connect_via(app)
+        def greet(sender, user): ...
+    """,
+)
+signed_in = _signals.signal(
+    "signed_in",
+    """A user signed in with a password. A refresh is no sign-in.
+
+        @signed_in.connect_via(app)
+        def count(sender, user): ...
+    """,
+)
+signed_out = _signals.signal(
+    "signed_out",
+    """One or more sessions of a user were ended.
+
+    The user, an admin or an operator ended them, or disabled the account; a sign-in replaced the session; or a refresh
+    token was used twice. It is not sent for sessions that expire, that give way because the user has too many, or that
+    end with a changed password or a deleted account.
+
+        @signed_out.connect_via(app)
+        def close_sockets(sender, user): ...
+    """,
+)
+password_changed = _signals.signal(
+    "password_changed",
+    """A user changed the password, or an operator set a new one. All earlier sessions have ended.
+
+        @password_changed.connect_via(app)
+        def tell_user(sender, user): ...
+    """,
+)
+user_deleted = _signals.signal(
+    "user_deleted",
+    """An account was deleted: by the user, by an admin or on the command line. ``user`` is what it was.
+
+        @user_deleted.connect_via(app)
+        def delete_todos(sender, user):
+            Todo.delete_of(user.id)
+    """,
+)
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.ERROR)  # on the command line too, which keeps all other lines of the log to itself
+
+
+def is_heard(signal: NamedSignal) -> bool:
+    """Whether a receiver is connected, for what it takes to send."""
+    return signal.has_receivers_for(current_state().app)
+
+
+def send(signal: NamedSignal, user: User) -> None:
+    """Call every receiver of this app, one after the other."""
+    app = current_state().app
+    for receiver in [*signal.receivers_for(app)]:
+        try:
+            with in_app():
+                call = app.ensure_sync(receiver) if inspect.iscoroutinefunction(receiver) else receiver
+                call(app, user=user)
+        except Exception as error:
+            _record(signal, receiver, error)
+
+
+def _record(signal: NamedSignal, receiver: Callable[..., Any], error: Exception) -> None:
+    """Without the text of the exception, which may hold an e-mail or a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    log.error(
+        "receiver_failed",
+        extra={
+            "signal": signal.name,
+            "receiver": getattr(receiver, "__qualname__", type(receiver).__qualname__),
+            "error": type(error).__name__,
+            "trace": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        },
+    )
