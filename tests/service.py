@@ -40,7 +40,7 @@ class Service:
         self.log = log
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        whole = {**os.environ, **environment, "PORT": str(self.port)}
+        whole = {**os.environ, **environment, "PORT": str(self.port), "FLASK_RUN_PORT": str(self.port)}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [python, *(command or ("-m", "gunicorn", app))],

@@ -24,7 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class ConfigurationError(Exception):
-    """The service must not start: ``faults`` says why, one sentence a setting."""
+    """The service must not start: ``faults`` says why, one sentence a setting.
+
+    Its text is for the person who starts the service:
+
+        try:
+            app = create_app()
+        except ConfigurationError as error:
+            sys.exit(str(error))
+    """
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = faults

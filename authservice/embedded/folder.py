@@ -12,7 +12,13 @@ _OF_OTHERS = 0o077
 
 
 class EmbeddedUnavailable(Exception):
-    """The embedded database cannot be used; the message says what to install, to set or to run."""
+    """The embedded database cannot be used; the message says what to install, to set or to run.
+
+    Its text is for the person who starts the service:
+
+        except (ConfigurationError, EmbeddedUnavailable) as error:
+            sys.exit(str(error))
+    """
 
 
 def secure(directory: Path) -> None:

@@ -28,7 +28,13 @@ _BELOW_ALL_IDS = "0" * 24
 
 @dataclass(frozen=True)
 class User:
-    """What the service knows of a user and may tell."""
+    """What the service knows of a user and may tell.
+
+    ``profile`` has the fields of the app's own, under the names in the database.
+
+        user = current_user()
+        user.id, user.email, user.roles  # "5c0dc18d349bc9479600c171", "natalie@example.com", ("editor",)
+    """
 
     id: str
     email: str

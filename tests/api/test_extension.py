@@ -12,7 +12,15 @@ from flask_jwt_extended import JWTManager
 from flask_pymongo import PyMongo
 from pymongo import MongoClient
 
-from authservice import AuthService, ConfigurationError, create_app, current_user, jwt_required, roles_required
+from authservice import (
+    AuthService,
+    ConfigurationError,
+    create_app,
+    current_user,
+    embedded,
+    jwt_required,
+    roles_required,
+)
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, PASSWORD, SECRET, bearer, state_of
 
@@ -39,8 +47,7 @@ def make_host(settings, tmp_path):
 
     yield make
     for app in made:
-        if "mongo" not in app.extensions:
-            state_of(app).client.close()
+        state_of(app).client.close()
 
 
 def assert_refused(answer, status, code):
@@ -133,7 +140,6 @@ def test_a_route_without_a_guard_that_asks_for_the_user_is_told_so(make_host):
 
 
 def test_a_guarded_coroutine_is_awaited(make_host):
-    pytest.importorskip("asgiref")
     app = make_host()
 
     @app.get("/later")
@@ -481,8 +487,6 @@ def test_the_embedded_database_is_the_host_s_own(make_host, monkeypatch, tmp_pat
         assert (tmp_path / "instance" / "authservice" / "jwt-secret").is_file()
     finally:
         state_of(app).client.close()
-        from authservice import embedded
-
         embedded.disown()
 
 

@@ -54,12 +54,12 @@ def run(
     )
 
 
-def sign_up(service: Service, email: str) -> str:
+def sign_up(service: Service, email: str, prefix: str = "") -> str:
     """Create an account over real HTTP and sign in; the access token."""
     body = {"email": email, "password": PASSWORD}
-    created = requests.post(f"{service.url}/users", json=body, timeout=15)
+    created = requests.post(f"{service.url}{prefix}/users", json=body, timeout=15)
     assert created.status_code == 201, created.text
-    signed_in = requests.post(f"{service.url}/auth", json=body, timeout=15)
+    signed_in = requests.post(f"{service.url}{prefix}/auth", json=body, timeout=15)
     assert signed_in.status_code == 200, signed_in.text
     token: str = signed_in.json()["token"]
     return token

@@ -1,0 +1,72 @@
+"""A pytest plugin for apps that embed the service: users and signed-in clients, on the real store with real tokens.
+
+It is active wherever the package is installed, and uses the fixture ``app`` of your tests:
+
+    def test_everybody_has_an_own_list(make_user, auth_client):
+        alice, bob = auth_client(make_user()), auth_client(make_user())
+        alice.post("/todos", json={"title": "Buy milk"})
+        assert bob.get("/todos").get_json() == {"todos": []}
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from authservice.admin import service as admin
+from authservice.auth import service as auth
+from authservice.store.users import User
+from authservice.users import service as users
+from authservice.users.schemas import SignUpSchema
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of users who exist in tests only
+COST = "FLASK_BCRYPT_LOG_ROUNDS"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Before an app can be made: hash at bcrypt's lowest cost, unless the tests say otherwise."""
+    os.environ.setdefault(COST, "4")
+
+
+@pytest.fixture
+def make_user(app: Flask) -> Callable[..., User]:
+    """``make_user(**fields)``: sign up a user, and get it as ``current_user()`` gives it.
+
+    The fields are ``email`` (a new one), ``password`` (``authservice.testing.PASSWORD``), ``roles`` (none), and those
+    of your profile. Raises EmailTaken, and marshmallow's ValidationError for what a sign-up would refuse.
+
+        editor = make_user(email="natalie@example.com", roles=["editor"])
+    """
+
+    def make(*, email: str | None = None, password: str = PASSWORD, roles: Sequence[str] = (), **profile: Any) -> User:
+        sent = {"email": email or f"user-{uuid.uuid4().hex}@example.com", "password": password, **profile}
+        with app.app_context():
+            body = SignUpSchema().load(sent)
+            user = users.sign_up(body["email"], password, body.get("profile"))
+            return admin.change(user, roles=roles) if roles else user
+
+    return make
+
+
+@pytest.fixture
+def auth_client(app: Flask) -> Callable[..., FlaskClient]:
+    """``auth_client(user)``: a test client of the app that sends an access token of the user with every request.
+
+    ``password`` is needed for a user who has another one than ``authservice.testing.PASSWORD``.
+
+        answer = auth_client(make_user()).get("/todos")
+    """
+
+    def sign_in(user: User, password: str = PASSWORD) -> FlaskClient:
+        with app.app_context():
+            signed_in = auth.sign_in(user.email, password, None, "pytest")
+        client = app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {signed_in.token}"
+        return client
+
+    return sign_in
