@@ -58,7 +58,7 @@ class Service:
             try:
                 if requests.get(self.url + path, timeout=5).status_code == 200:
                     return
-            except requests.ConnectionError:
+            except requests.RequestException:
                 pass
             time.sleep(0.05)
         raise AssertionError(f"not ready in {START_SECONDS} s:\n{self.output()}")

@@ -209,6 +209,8 @@ def key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
         raise jwt.InvalidTokenError("no type or id of ours")
     if type(issued_at) is not int or type(expires_at) is not int or "nbf" in claims:
         raise jwt.InvalidTokenError("times that are not ours")
+    if tokens.issuer is not None and claims.get("iss") != tokens.issuer:  # for guards that know no issuer of ours
+        raise jwt.InvalidTokenError("of another issuer")
     if "aud" in claims and tokens.audience is None:
         raise jwt.InvalidTokenError("meant for somebody else")  # RFC 7519 section 4.1.3
     if not 0 < expires_at - issued_at <= lifetimes[token_type].total_seconds():

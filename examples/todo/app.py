@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask, abort, current_app, g, request
 
-from authservice import AuthService, current_user, jwt_required
+from authservice import AuthService, User, current_user, jwt_required, user_deleted
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS todos (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, title TEXT NOT NULL)"
 
@@ -22,6 +22,7 @@ def create_app(**settings: Any) -> Flask:
     Path(app.instance_path).mkdir(parents=True, exist_ok=True)
     app.config["DATABASE"] = Path(app.instance_path) / "todos.sqlite"
     app.teardown_appcontext(close_database)
+    user_deleted.connect(delete_todos, app)
 
     @app.get("/todos")
     @jwt_required()
@@ -49,6 +50,12 @@ def create_app(**settings: Any) -> Flask:
         return "", 204
 
     return app
+
+
+def delete_todos(app: Flask, user: User) -> None:
+    """Whoever deletes the account, its to-dos go too."""
+    database().execute("DELETE FROM todos WHERE owner = ?", (user.id,))
+    database().commit()
 
 
 def database() -> sqlite3.Connection:

@@ -6,6 +6,7 @@ import os
 import threading
 
 import flask_jwt_extended
+import jwt
 import pytest
 from flask import Blueprint, Flask, abort, g, render_template_string, request, session
 from flask_jwt_extended import JWTManager
@@ -383,6 +384,20 @@ def test_a_jwt_manager_that_is_handed_in_lets_the_same_users_pass(make_host):
     assert_refused(client.get("/own"), 401, "token_missing")
     sign_out_everywhere(client, tokens)
     assert_refused(client.get("/own", headers=bearer(tokens)), 401, "token_invalid")
+
+
+def test_a_jwt_manager_that_is_handed_in_asks_for_the_issuer(make_host):
+    manager = JWTManager()
+    host = make_host(url_prefix=PREFIX, jwt=manager, JWT_ISSUER="ours")
+    manager.init_app(host)
+    host.add_url_rule("/own", "own", flask_jwt_extended.jwt_required()(lambda: {"ok": True}))
+    client = host.test_client()
+    token = token_of(client, PREFIX)
+    assert_ok(client.get("/own", headers=bearer(token)))
+    claims = jwt.decode(token, options={"verify_signature": False})
+    for issuer in ("somebody else", None):
+        forged = {**claims, "iss": issuer} if issuer else {name: claims[name] for name in claims if name != "iss"}
+        assert_refused(client.get("/own", headers=bearer(jwt.encode(forged, SECRET))), 401, "token_invalid")
 
 
 @pytest.mark.parametrize("kind", ["PyMongo", "MongoClient"])

@@ -51,6 +51,7 @@ def test_it_is_served(serve, example, server):
     assert stored(example) == ["Buy milk"]
     deleted = call(service, "DELETE", "/identity/users/me", alice, json={"currentPassword": PASSWORD})
     assert deleted.status_code == 204
+    assert stored(example) == []
     assert call(service, "GET", "/todos", alice).status_code == 401
 
 
