@@ -1,4 +1,4 @@
-"""``authservice ...`` and ``python -m authservice ...``: serve, and look after what is served."""
+"""``authservice ...`` and ``python -m authservice ...``: serve, and manage what is served."""
 
 import os
 import sys
@@ -46,7 +46,10 @@ def main() -> None:
 def _app() -> Flask:
     try:
         return create_app()
-    except (ConfigurationError, EmbeddedUnavailable) as error:  # its text says what to fix; a traceback would hide it
+    except (
+        ConfigurationError,
+        EmbeddedUnavailable,
+    ) as error:  # its text says what to fix, and a traceback would hide it
         click.echo(str(error), err=True)
         sys.exit(CANNOT_START)
 

@@ -1,4 +1,4 @@
-"""Security events: who did what to whose account, one log line each.
+"""Security events: who did what to which account, one log line each.
 
 { time, level, event, outcome, actorId, targetId, via: http | cli, requestId, clientRequestId?, ip?, operator?, .. }
 """
@@ -27,9 +27,9 @@ def record(
 ) -> None:
     """Log a security event about the account ``target_id``.
 
-    ``actor_id`` is for those whom no guard let pass, such as one who signs in; else it is the user whom it did. On the
-    command line there is no user: ``operator`` names the account of the operating system.
-    Over HTTP the log adds requestId, clientRequestId and ip of the request.
+    ``actor_id`` is needed only on routes without a guard, such as sign-in; by default it is the guard's user. On the
+    command line there is no user: ``operator`` names the operating system's user.
+    Over HTTP the log adds the request's requestId, clientRequestId and ip.
     """
     if has_request_context():
         user = g.get("authservice_user")
@@ -43,7 +43,7 @@ def record(
 
 
 def _operator() -> str:
-    """Not from the environment, where anybody could say who he is."""
+    """Not from the environment, which anybody can change."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a user id without a name, as in containers

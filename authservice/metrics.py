@@ -1,7 +1,7 @@
-"""The figures at /metrics, for Prometheus.
+"""The metrics at /metrics, for Prometheus.
 
-Under gunicorn each worker writes its own into a file of PROMETHEUS_MULTIPROC_DIR, which gunicorn_conf.py sets, and any
-worker can sum them up.
+Under gunicorn each worker writes its metrics to a file in PROMETHEUS_MULTIPROC_DIR, which gunicorn_conf.py sets. Any
+worker can add them up.
 """
 
 import os
@@ -45,7 +45,7 @@ def show_version() -> None:
 
 
 def exposition() -> bytes:
-    """The figures of all workers, in Prometheus' text format."""
+    """The metrics of all workers, in Prometheus' text format."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -1,18 +1,18 @@
-"""The commands that ``flask`` and ``authservice`` share, and their exit codes beside 0, done."""
+"""The commands that ``flask`` and ``authservice`` share, and their exit codes other than 0."""
 
 import contextlib
 import json
 import logging
 from collections.abc import Iterator
 
-EXIT_REFUSED = 1  # no such user, e-mail taken; something is wrong
+EXIT_REFUSED = 1  # for example no such user, e-mail taken, something is wrong
 EXIT_BAD_INPUT = 2
-EXIT_DATABASE = 3  # it does not answer, or the settings are faulty
+EXIT_DATABASE = 3  # the database does not answer, or the settings are faulty
 
 
 @contextlib.contextmanager
 def quiet_log() -> Iterator[None]:
-    """The command says itself what went wrong; of the service's log lines only the security events are written."""
+    """Write only the security events of the service's log. The command itself reports errors."""
     log = logging.getLogger("authservice")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -23,8 +23,8 @@ def quiet_log() -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """What strangers wrote, such as a User-Agent, moves no cursor and hides nothing: only printable characters stay.
+    """Escape what is not printable, as JSON does: controls, direction marks, line separators.
 
-    The rest is escaped as in JSON: C0 and C1 controls, marks of direction, line separators.
+    Text from strangers, such as a User-Agent, must not move the cursor or hide anything.
     """
     return "".join(one if one.isprintable() else json.dumps(one)[1:-1].replace("\x7f", "\\u007f") for one in text)

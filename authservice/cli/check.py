@@ -1,4 +1,4 @@
-"""``authservice check``, ``flask check``: whether an installation can serve, each finding in a line."""
+"""``authservice check``, ``flask check``: check an installation, one line per finding."""
 
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def _require_url(context: click.Context, parameter: click.Parameter, value: str 
     except ValueError:
         is_usable = False
     if not is_usable or parts.query or parts.fragment or parts.username:
-        raise click.BadParameter("give one such as https://auth.example.com")
+        raise click.BadParameter("give a URL such as https://auth.example.com")
     return value.rstrip("/")
 
 
@@ -53,7 +53,7 @@ def check(url: str | None) -> None:
 
 
 def _findings(url: str | None) -> Iterator[Finding]:
-    # Faulty ones end the command before it begins.
+    # Faulty settings have ended the command before this point.
     yield good("settings", "complete and well-formed")
     yield from _of_database()
     if url:
@@ -76,11 +76,11 @@ def _of_database() -> Iterator[Finding]:
     except UsersCollectionUnfit as refusal:
         yield wrong("indexes", f"{refusal.title}. {refusal.detail}")
     except DatabaseUnavailable:
-        yield wrong("indexes", "they are still being built, or the database does not build them; its log says which")
+        yield wrong("indexes", "they are still being built, or the database cannot build them: see its log")
     try:
         before = datetime.now(UTC)
         said = database_time()
         took = datetime.now(UTC) - before
         yield clock("clock", "the database's", said, before + took / 2, timedelta(seconds=5) + took / 2)
     except DatabaseUnavailable:
-        yield wrong("clock", "the database does not say what time it is")
+        yield wrong("clock", "the database does not tell its time")

@@ -1,4 +1,4 @@
-"""What a check has found, and how it reads."""
+"""A finding of a check, and its line of output."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def good(about: str, sentence: str) -> Finding:
 
 
 def note(about: str, sentence: str) -> Finding:
-    """For what may be meant."""
+    """For what may be intended."""
     return Finding("note", about, sentence)
 
 
@@ -34,7 +34,7 @@ def wrong(about: str, sentence: str) -> Finding:
 
 
 def clock(about: str, whose: str, theirs: datetime, ours: datetime, tolerance: timedelta) -> Finding:
-    """Tokens and sessions end by the clock: one that is wrong ends them early, or lets them live."""
+    """Compare two clocks. A wrong clock ends tokens and sessions too early or too late."""
     difference = (theirs - ours).total_seconds()
     if abs(difference) <= tolerance.total_seconds():
         return good(about, f"{whose} and this machine's agree")

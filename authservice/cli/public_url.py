@@ -1,4 +1,4 @@
-"""How the service looks from where its clients are: TLS, proxies, what they pass on and what they believe."""
+"""Check the service as its clients reach it: TLS, the proxies in front, and their headers."""
 
 import ipaddress
 import json
@@ -19,7 +19,7 @@ from authservice.cli.finding import Finding, clock, good, note, wrong
 TIMEOUT_SECONDS = 10
 ANSWER_MAX_BYTES = 65_536
 CLOCK_TOLERANCE = timedelta(seconds=6)  # a Date header has whole seconds
-HSTS = "Strict-Transport-Security"  # the service sends it to those who it believes came by https
+HSTS = "Strict-Transport-Security"  # the service sends it if it believes that the client used https
 NOBODYS_ADDRESS = "192.0.2.1"  # RFC 5737
 NO_TOKEN = {"Authorization": "Bearer none"}
 
@@ -28,7 +28,7 @@ NO_TOKEN = {"Authorization": "Bearer none"}
 class _Answer:
     status: int
     headers: Message
-    body: Any  # None where it is no JSON
+    body: Any  # None if it is not JSON
 
     @property
     def came_by_https(self) -> bool:
@@ -40,13 +40,13 @@ class _Answer:
 
 
 def findings(url: str) -> Iterator[Finding]:
-    """In the order in which a request meets them; what cannot be known after a fault is left out."""
+    """In the order of a request's way. After a fault, checks that depend on it are left out."""
     try:
         yield from _of_service(url)
     except ssl.SSLError as error:
         yield wrong("TLS", getattr(error, "verify_message", "") or str(error))
     except (OSError, HTTPException, ValueError) as error:
-        yield wrong("url", f"it does not answer as HTTP does: {type(error).__name__}: {error}")
+        yield wrong("url", f"it does not answer with HTTP: {type(error).__name__}: {error}")
 
 
 def _of_service(url: str) -> Iterator[Finding]:
@@ -56,7 +56,7 @@ def _of_service(url: str) -> Iterator[Finding]:
         yield wrong("url", f"it redirects to {ready.headers.get('Location', 'nowhere')!r}: clients need its own URL")
         return
     if ready.body != {"status": "ok"} and ready.code is None:
-        yield wrong("url", f"/readyz is answered {ready.status}, and not by this service")
+        yield wrong("url", f"/readyz answers {ready.status}, and the answer is not from this service")
         return
     if ready.status == 200:
         yield good("url", "the service answers, and is ready")
@@ -73,7 +73,7 @@ def _of_transport(url: str) -> Finding:
         return good("TLS", "the certificate is valid for this name")
     if _is_this_machine(urlsplit(url).hostname or ""):
         return note("TLS", "there is none, on this machine")
-    return wrong("TLS", "there is none: whoever is on the way reads passwords and tokens")
+    return wrong("TLS", "there is none: anybody on the network can read passwords and tokens")
 
 
 def _of_proxies(url: str, ready: _Answer) -> Iterator[Finding]:
@@ -81,11 +81,13 @@ def _of_proxies(url: str, ready: _Answer) -> Iterator[Finding]:
     if is_https and not ready.came_by_https:
         yield wrong(
             "proxies",
-            "the service does not know that clients come by https: let the proxy set X-Forwarded-Proto, and set "
+            "the service does not know that clients use https: let the proxy set X-Forwarded-Proto, and set "
             "FLASK_TRUSTED_PROXIES to the number of proxies that set or extend it",
         )
     elif is_https != ready.came_by_https:
-        yield wrong("proxies", "the service takes http for https: the proxy sets X-Forwarded-Proto to something else")
+        yield wrong(
+            "proxies", "the service sees https where clients use http: the proxy sets X-Forwarded-Proto wrongly"
+        )
     else:
         lie = {"X-Forwarded-Proto": "http" if is_https else "https", "X-Forwarded-For": NOBODYS_ADDRESS}
         if _get(f"{url}/readyz", lie).came_by_https != ready.came_by_https:
@@ -113,7 +115,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _get(url: str, headers: Mapping[str, str] | None = None) -> _Answer:
-    """Raises OSError, of which ssl.SSLError is one, HTTPException, ValueError."""
+    """Raises OSError (also ssl.SSLError), HTTPException, ValueError."""
     opener = urllib.request.build_opener(_NoRedirect)
     request = urllib.request.Request(url, headers={"User-Agent": "authservice-check", **(headers or {})})  # noqa: S310
     try:

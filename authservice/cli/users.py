@@ -1,4 +1,4 @@
-"""``flask users ...``, ``authservice users ...``: the same use cases as HTTP, for those who run the service."""
+"""``flask users ...``, ``authservice users ...``: the use cases of the HTTP API, for operators."""
 
 import functools
 import json
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 
 def _require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Python keeps bytes of the command line that are no UTF-8 as lone surrogates, which no database takes."""
+    """Python turns bytes that are not UTF-8 into lone surrogates, which no database accepts."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -51,7 +51,7 @@ def _require_object(context: click.Context, parameter: click.Parameter, value: s
     return found
 
 
-group = AppGroup("users", help="Create, show and look after accounts.")
+group = AppGroup("users", help="Create, show and manage accounts.")
 email_argument = click.argument("email", callback=_require_text)
 role_argument = click.argument("role", callback=_require_role)
 from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
@@ -59,7 +59,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def command(function: Callable[P, None]) -> click.Command:
-    """A command of ``flask users`` whose refusals are one line on stderr and an exit code."""
+    """A command of ``flask users``. Its refusals are one line on stderr and an exit code."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -85,7 +85,7 @@ def command(function: Callable[P, None]) -> click.Command:
 @click.option("--profile", metavar="JSON", default="{}", callback=_require_object, help="The fields of FLASK_PROFILE.")
 @as_json
 def create(email: str, password_stdin: bool, profile: dict[str, Any], as_json: bool) -> None:
-    """Create an account for EMAIL. The password is asked for, or read from stdin: never an argument."""
+    """Create an account for EMAIL. Type the password, or pipe it in: it is never an argument."""
     password = _read_password() if password_stdin else _ask_password()
     body = _require_fit(SignUpSchema(), **{**profile, "email": email, "password": password})
     _show([users.sign_up(email, password, body.get("profile"))], as_json)
@@ -102,7 +102,7 @@ def show(email: str, as_json: bool) -> None:
 @command
 @as_json
 def list(as_json: bool) -> None:
-    """List all accounts, oldest first; with --json one object a line."""
+    """List all accounts, oldest first; with --json one object per line."""
     for user in admin.all_users():
         _show([user], as_json)
 
@@ -110,7 +110,7 @@ def list(as_json: bool) -> None:
 @command
 @email_argument
 def disable(email: str) -> None:
-    """Refuse EMAIL from the next request on, until enabled again."""
+    """Refuse EMAIL from the next request on, until you enable it again."""
     admin.change(admin.find_user(email), is_disabled=True, event="disable", keep_an_admin=False)
     _print(f"{email} is disabled.")
 
@@ -127,7 +127,7 @@ def enable(email: str) -> None:
 @email_argument
 @from_stdin
 def set_password(email: str, password_stdin: bool) -> None:
-    """Give EMAIL a new password, and sign it out everywhere. It is asked for, or read from stdin: never an argument."""
+    """Give EMAIL a new password, and sign it out everywhere. Type the password, or pipe it in."""
     user = admin.find_user(email)
     password = _read_password() if password_stdin else _ask_password()
     _require_fit(SignUpSchema(only=["password"]), password=password)
@@ -169,7 +169,7 @@ def revoke(email: str, role: str) -> None:
 @email_argument
 @as_json
 def sessions(email: str, as_json: bool) -> None:
-    """List the living sessions of EMAIL, the most recently used first."""
+    """List the live sessions of EMAIL, most recently used first."""
     for session in admin.sessions_of(admin.find_user(email)):
         shown = SessionSchema().dump(session)
         _print(json.dumps(shown) if as_json else "  ".join(str(value or "-") for value in shown.values()))
@@ -196,7 +196,7 @@ def _ask_password() -> str:
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        _refuse_input("password: none was given. Type it in a terminal, or pipe it in with --password-stdin.")
+        _refuse_input("password: missing. Type it in a terminal, or pipe it in with --password-stdin.")
     return password
 
 

@@ -1,4 +1,4 @@
-"""Settings that name an object in somebody's own code, such as FLASK_CLAIMS=myapp.auth:claims."""
+"""Settings that name an object in your own code, such as FLASK_CLAIMS=myapp.auth:claims."""
 
 import functools
 import importlib
@@ -9,7 +9,7 @@ from authservice.config.loading import ConfigurationError
 
 
 def import_named(variable: str, value: Any) -> Any:
-    """The object that ``value`` names, or ``value`` itself if it is no name. Raises ConfigurationError.
+    """The object that ``value`` names, or ``value`` itself if it is not text. Raises ConfigurationError.
 
     The application calls this, in each worker: if gunicorn's master imported the module, a reload would keep the old
     code.
@@ -28,7 +28,7 @@ def import_named(variable: str, value: Any) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """The text of most errors may hold a secret; where they come from does not."""
+    """The text of most errors may contain a secret. The place in the code does not."""
     if isinstance(error, ImportError | SyntaxError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,4 @@
-"""The instance folder: where an installation on the embedded database keeps its data and its secret."""
+"""The instance folder: an installation with the embedded database keeps its data and its secret there."""
 
 import os
 import secrets
@@ -12,21 +12,21 @@ from platformdirs import user_data_path
 from authservice.config.loading import ConfigurationError
 from authservice.config.settings import parse_secret
 
-NAME = "jwt-secret"  # of its file
+NAME = "jwt-secret"  # of the secret's file
 _BESIDE_PACKAGE = Path(__file__).parents[2]
 
 
 def checkout() -> Path | None:
-    """The repository that this package is in; None where it is installed, whatever else lies in site-packages."""
+    """The repository that contains this package; None if the package is installed."""
     is_repository = (_BESIDE_PACKAGE / "gunicorn.conf.py").is_file() and (_BESIDE_PACKAGE / "setup.cfg").is_file()
     return _BESIDE_PACKAGE if is_repository else None
 
 
 def instance_path(settings: Mapping[str, Any]) -> Path:
-    """INSTANCE_PATH; else ``instance/`` in the repository, or the platform's folder for the data of a user.
+    """INSTANCE_PATH; else ``instance/`` in the repository, or the platform's folder for user data.
 
-    Flask's own choice for an installed package would be inside the virtual environment, and end with it.
-    Raises ConfigurationError for a user without a home.
+    Flask's own default for an installed package is inside the virtual environment, and is deleted with it.
+    Raises ConfigurationError if the user has no home directory.
     """
     if settings["INSTANCE_PATH"]:
         return Path(settings["INSTANCE_PATH"])
@@ -42,7 +42,7 @@ def _platforms_folder() -> Path:
     if folder is None or not folder.is_absolute():
         raise ConfigurationError(
             [
-                "this user has no home for the embedded database: name a folder in FLASK_INSTANCE_PATH, "
+                "this user has no home directory for the embedded database: name a folder in FLASK_INSTANCE_PATH, "
                 "or a MongoDB in FLASK_MONGO_URI"
             ]
         )
@@ -50,9 +50,9 @@ def _platforms_folder() -> Path:
 
 
 def require_usable(settings: Mapping[str, Any]) -> None:
-    """Before anything is started in the folder.
+    """Check the folder before anything starts in it.
 
-    Raises ConfigurationError when nothing can be kept there, or the secret that is there is a bad one.
+    Raises ConfigurationError if the folder cannot be used, or the secret in it is bad.
     """
     directory = instance_path(settings)
     existing = next(path for path in (directory, *directory.parents) if os.path.exists(path))
@@ -63,9 +63,9 @@ def require_usable(settings: Mapping[str, Any]) -> None:
 
 
 def development_secret(directory: Path) -> str:
-    """The secret of an installation on the embedded database: made on first use, readable by its owner alone.
+    """The secret of an installation with the embedded database: made on first use, readable only by its owner.
 
-    Raises ConfigurationError when it cannot be kept there, or is a bad one.
+    Raises ConfigurationError if it cannot be stored there, or is bad.
     """
     path = directory / NAME
     try:
@@ -75,7 +75,7 @@ def development_secret(directory: Path) -> str:
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(32))
             try:
-                os.link(temporary, path)  # of several workers that start at once, one wins and all read its secret
+                os.link(temporary, path)  # if several workers start at once, one wins and all read its secret
             except FileExistsError:
                 pass
             finally:

@@ -1,4 +1,4 @@
-"""The settings of one start: read, checked, and refused with every fault named."""
+"""Read and check the settings at start, and name every fault."""
 
 import difflib
 import logging
@@ -15,9 +15,9 @@ OURS = frozenset(f"{PREFIX}{setting.name}{end}" for setting in SETTINGS for end 
 FLASKS_OWN = frozenset({"FLASK_APP", "FLASK_DEBUG", "FLASK_SKIP_DOTENV"})
 FLASK_RUN = "FLASK_RUN_"  # the options of `flask run`
 GUNICORNS_OWN = ("HOST", "PORT", "WEB_CONCURRENCY")
-# Without these the service would start on a database and a secret that nobody meant.
+# Without these the service would start with the wrong database and the wrong secret.
 NEVER_WITHOUT_PREFIX = ("MONGO_URI", "JWT_SECRET_KEY")
-NO = ("0", "false", "no", "")  # what Flask reads as such
+NO = ("0", "false", "no", "")  # as Flask reads it
 RESEMBLANCE = 0.8
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ def load(
     is_embedded: bool = False,
     has_client: bool = False,
 ) -> dict[str, Any]:
-    """The checked settings by name; those without a value are None.
+    """The checked settings by name; None for those without a value.
 
-    FLASK_NAME wins over the content of the file that FLASK_NAME_FILE names; ``overrides`` win over both.
-    Values are read as text and never as JSON, so that a secret made of digits stays one.
+    FLASK_NAME wins over the file that FLASK_NAME_FILE names, and ``overrides`` win over both.
+    Values are text, never JSON, so that a secret made of digits stays text.
     ``is_embedded``: another app embeds the service, and may have FLASK_* variables of its own. ``has_client``: it
     brings its client of MongoDB.
     Raises ConfigurationError, which names every fault.
@@ -89,7 +89,7 @@ def load(
 
 
 def read_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """FLASK_NAME with its text, for each that comes from a file which can be read."""
+    """FLASK_NAME with its text, for each setting that comes from a readable file."""
     found = {}
     for setting in SETTINGS:
         variable = f"{PREFIX}{setting.name}"
@@ -114,14 +114,14 @@ def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, A
 
 
 def _content(variable: str, path: str) -> str:
-    if Path(path).exists() and not Path(path).is_file():  # to read a pipe may never end
-        raise ValueError(f"cannot be read from the file in {variable}_FILE: it is no regular file")
+    if Path(path).exists() and not Path(path).is_file():  # reading a pipe may never end
+        raise ValueError(f"cannot be read from the file in {variable}_FILE: it is not a regular file")
     try:
         text = Path(path).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
-    if "\0" in text:  # which a variable cannot hold either
-        raise ValueError(f"cannot be read from the file in {variable}_FILE: it holds a NUL")
+    if "\0" in text:  # an environment variable cannot contain one either
+        raise ValueError(f"cannot be read from the file in {variable}_FILE: it contains a NUL")
     return text
 
 
@@ -132,7 +132,7 @@ def _is_given(name: str, environ: Mapping[str, str], overrides: Mapping[str, Any
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
-    """A name that is in no table would be ignored, or reach an extension of Flask past every check."""
+    """An unknown name would be ignored, or reach a Flask extension without any check."""
     for variable in _unknown_in(environ):
         yield f"{variable} is not a setting{_hint(variable)}"
 

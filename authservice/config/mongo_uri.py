@@ -1,17 +1,17 @@
-"""What a MongoDB URI says, read as the driver reads it. No sentence here repeats the URI: it holds a password."""
+"""Read a MongoDB URI as the driver reads it. No message repeats the URI, because it may contain a password."""
 
 import ipaddress
 import re
 from urllib.parse import unquote_plus, urlsplit
 
 SRV = "mongodb+srv"
-# Each of these switches TLS on, where `tls` itself is not given.
+# Each of these options switches TLS on, unless `tls` is given.
 TLS_UNDONE_BY = frozenset({"tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames"})
 TLS_IMPLIED_BY = frozenset({"tlscafile", "tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscrlfile"})
 
 
 def parse(text: str) -> str:
-    """The URI, if it names a host and a database. Raises ValueError."""
+    """The URI, if it names a host and a database. Raises ValueError otherwise."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -26,7 +26,7 @@ def parse(text: str) -> str:
 def may_lose_writes(uri: str) -> bool:
     """Whether a write may be acknowledged before a majority has it in its journal.
 
-    An option that is given twice counts when either value is bad.
+    An option that is given twice counts if either value is bad.
     """
     return any(
         (name == "w" and not _is_enough(value)) or (name in ("j", "journal") and value != "true")
@@ -35,19 +35,19 @@ def may_lose_writes(uri: str) -> bool:
 
 
 def is_readable_on_the_network(uri: str) -> bool:
-    """Whether the URI leads to another machine without TLS."""
+    """Whether the URI points to another machine without TLS."""
     return not _uses_tls(uri) and not all(_is_this_machine(host) for host in _hosts(uri))
 
 
 def _options(uri: str) -> list[tuple[str, str]]:
-    """The driver ignores the case of a name, and takes & or ; between two options."""
+    """The driver ignores the case of names, and accepts & or ; as separators."""
     _, _, query = uri.partition("?")
     pairs = [pair.partition("=") for pair in query.replace(";", "&").split("&")]
     return [(name.lower(), unquote_plus(value)) for name, _, value in pairs]
 
 
 def _is_enough(text: str) -> bool:
-    """Two or more, or a name such as majority; the driver reads numbers with int(), and the rest as names."""
+    """Two or more, or a name such as majority. The driver reads numbers with int(), and all else as names."""
     try:
         return int(text) >= 2
     except ValueError:
@@ -55,7 +55,7 @@ def _is_enough(text: str) -> bool:
 
 
 def _uses_tls(uri: str) -> bool:
-    """TLS that takes any certificate keeps out nobody on the way."""
+    """TLS that accepts any certificate does not count: it stops no attacker on the network."""
     options = _options(uri)
     if any(name in TLS_UNDONE_BY and value == "true" for name, value in options):
         return False

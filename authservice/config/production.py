@@ -1,4 +1,4 @@
-"""What FLASK_ENV=production demands beyond the table: nothing weak, and no default that is for development."""
+"""What FLASK_ENV=production also requires: no weak values, and no defaults meant for development."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from authservice.config import mongo_uri
 
 LOWEST = {"BCRYPT_LOG_ROUNDS": 10, "PASSWORD_MIN_LENGTH": 8}
-SECRET_MIN_DIFFERENT_BYTES = 12  # of 64 random hexadecimal digits, two in ten million texts have fewer
-# Their defaults are good for development alone, or right only for those who have no proxy.
+SECRET_MIN_DIFFERENT_BYTES = 12  # of texts of 64 random hexadecimal digits, two in ten million have fewer
+# Their defaults suit only development, or only an installation without a proxy.
 WITHOUT_DEFAULT = ("CORS_ORIGINS", "METRICS", "TRUSTED_PROXIES")
 
 
 def faults_of(values: Mapping[str, Any], given: Collection[str]) -> list[str]:
-    """One sentence a fault; a value of None has a fault of its own already, or was not given."""
+    """One sentence per fault. A value of None was not given, or is reported already."""
     found = []
     if "MONGO_URI" not in given:
         found.append("FLASK_MONGO_URI is required with FLASK_ENV=production: the embedded database is for development")
     elif values["MONGO_URI"] is not None and mongo_uri.may_lose_writes(values["MONGO_URI"]):
         found.append(
             "FLASK_MONGO_URI must not say w=0, w=1 or journal=false with FLASK_ENV=production: "
-            "writes that were acknowledged can be lost"
+            "acknowledged writes can be lost"
         )
     secret = values["JWT_SECRET_KEY"]
     if secret is not None and len(set(secret.encode("utf-8", "surrogateescape"))) < SECRET_MIN_DIFFERENT_BYTES:

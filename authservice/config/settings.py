@@ -11,22 +11,22 @@ from jwt.exceptions import InvalidKeyError
 
 from authservice.config import mongo_uri
 
-# The development servers of Ionic, Angular and Vite, and the web views of Capacitor 3 to 7 and the older Ionic ones.
+# The development servers of Ionic, Angular and Vite, and the web views of Capacitor 3 to 7 and older Ionic versions.
 DEVELOPMENT_ORIGINS = (
     "http://localhost:8100,http://localhost:4200,http://localhost:5173,http://localhost,https://localhost,"
     "capacitor://localhost,ionic://localhost"
 )
 BODY_MAX_BYTES = 16_384
-ROLES_MAX = 32  # they travel in every access token, and in a header to the services behind it
+ROLES_MAX = 32  # every access token carries them, and so does a header to the services behind the guard
 SECRET_MIN_BYTES = 32  # RFC 7518 section 3.2: a key for HS256 has at least the size of its output
 PUBLISHED_SECRETS = frozenset(
     {
         # the NestJS and Ionic tutorial whose app this service replaces
         "thisismykickasssecretthatiwilltotallychangelater",
-        # jwt.io's debugger, its older and its present example
+        # the older and the present example in jwt.io's debugger
         "your-256-bit-secret",
         "a-string-secret-at-least-256-bits-long",
-        # the RFC 7515 appendix A.1 key, as it is printed there
+        # the key printed in RFC 7515 appendix A.1
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
         # the documentation of Flask and of Flask-JWT-Extended
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
@@ -37,7 +37,7 @@ PUBLISHED_SECRETS = frozenset(
 
 @dataclass(frozen=True)
 class Setting:
-    """One FLASK_* variable. ``default`` is the text that would say the same; None where there is none.
+    """One FLASK_* variable. ``default`` is text, as in the environment; None if there is no default.
 
     ``takes_object``: an override may be the object that the text would name.
     """
@@ -71,21 +71,23 @@ def _environment(text: str) -> str:
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    """An exact list. Patterns are refused: flask-cors would match them unanchored, and with credentials."""
+    """An exact list. Patterns are refused: flask-cors would match them unanchored, with credentials."""
     origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
     for origin in origins:
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]+)?", origin) and not re.fullmatch(
             r"[a-z][a-z0-9+.-]*://\[[0-9a-fA-F:]+\](:[0-9]+)?", origin
         ):
             raise ValueError(
-                f"must be origins separated by commas, such as https://app.example.com; {origin[:60]!r} is none"
+                f"must be origins separated by commas, such as https://app.example.com, not {origin[:60]!r}"
             )
     return origins
 
 
 def parse_secret(text: str) -> str:
     if text in PUBLISHED_SECRETS:
-        raise ValueError("is a published example that anybody can sign with; make one with: openssl rand -hex 32")
+        raise ValueError(
+            "is a published example, so anybody could sign tokens with it; make one with: openssl rand -hex 32"
+        )
     if len(text.encode("utf-8", "surrogateescape")) < SECRET_MIN_BYTES:
         raise ValueError(f"must have at least {SECRET_MIN_BYTES} bytes; make one with: openssl rand -hex 32")
     try:
@@ -112,7 +114,7 @@ def _metrics(text: str) -> str:
 
 
 def _name_of_object(value: Any) -> Any:
-    """The name, or the object itself. The application imports it, and no earlier start-up check does."""
+    """The name, or the object itself. Only the application imports it, no earlier check."""
     if isinstance(value, str) and not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", value):
         raise ValueError(f"must be package.module:name, such as myapp.auth:claims, not {value[:40]!r}")
     return value

@@ -1,1 +1,1 @@
-"""Mechanisms that several features share: passwords and tokens. No HTTP and no database in here."""
+"""Mechanisms that several features share, such as passwords and tokens. No HTTP, no database."""

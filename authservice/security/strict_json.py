@@ -1,4 +1,4 @@
-"""JSON by RFC 8259 alone, for bodies and for tokens: what two parsers could read in two ways is refused."""
+"""Strict JSON (RFC 8259) for bodies and tokens: text that two parsers could read in two ways is refused."""
 
 import json
 import math
@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 
 
 def loads(text: str | bytes) -> Any:
-    """Raises ValueError for all but one well-formed JSON text, in UTF-8 without a byte order mark if bytes."""
+    """Parse one JSON text; bytes must be UTF-8 without a byte order mark. Raises ValueError for anything else."""
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     try:
         value = json.loads(
             text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_float=_finite
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate can be neither stored nor hashed
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be stored or hashed
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
@@ -22,7 +22,7 @@ def loads(text: str | bytes) -> Any:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a duplicate name")
     return members
 
 

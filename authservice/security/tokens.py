@@ -1,4 +1,4 @@
-"""Tokens: which claims ours carry, how they are signed, and which of those shown to us are worth a look."""
+"""Tokens: which claims they carry, how they are signed, and how they are verified."""
 
 import base64
 import functools
@@ -23,13 +23,13 @@ from authservice.security import strict_json
 from authservice.state import current_state, in_app
 
 TOKEN_MAX_BYTES = 4_096
-_LEEWAY_SECONDS = 5  # a host whose clock is 3 s ahead is no forger
+_LEEWAY_SECONDS = 5  # a host whose clock is slightly ahead must not be refused
 _REMEMBERED_TOKENS = 4_096
 _ROLE_MAX_CHARACTERS = 32
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
-_LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # whatever REFRESH_IDLE_DAYS may have been; the session itself ends
+_LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # REFRESH_IDLE_DAYS may have changed; the session itself expires
 _REFRESH_KEY_INFO = b"authservice: refresh tokens"
 
 
@@ -58,7 +58,7 @@ class Holder(Protocol):
 
 @dataclass(frozen=True, repr=False, eq=False)  # no repr: it holds keys
 class TokenPolicy:
-    """How long things live, how many there may be, the keys, and the tokens that they have verified."""
+    """Lifetimes, limits, keys, and a cache of verified tokens."""
 
     access_lifetime: timedelta
     idle_lifetime: timedelta
@@ -97,7 +97,7 @@ def init_app(app: Flask, settings: Mapping[str, Any]) -> TokenPolicy:
         JWT_ACCESS_TOKEN_EXPIRES=policy.access_lifetime,
         JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
         JWT_ENCODE_NBF=False,
-        JWT_COOKIE_CSRF_PROTECT=False,  # or a csrf claim rides along in every token
+        JWT_COOKIE_CSRF_PROTECT=False,  # otherwise every token would carry a csrf claim
         JWT_ENCODE_ISSUER=policy.issuer,
         JWT_DECODE_ISSUER=policy.issuer,
         JWT_ENCODE_AUDIENCE=policy.audience,
@@ -107,15 +107,16 @@ def init_app(app: Flask, settings: Mapping[str, Any]) -> TokenPolicy:
 
 
 def policy() -> TokenPolicy:
-    """What the settings say."""
+    """The policy of the current application."""
     return current_state().tokens
 
 
 def issue_access(user: Holder, session_id: str, lifetime: timedelta) -> str:
-    """An access token. ``email`` is the claim that the tutorial's own guard reads.
+    """An access token. The tutorial's own guard reads the claim ``email``.
 
-    Roles that another stack stored without any limit stay out: no token may be too long for the guard. What counts
-    is the user's document. Raises InternalError where the app's own claims do not fit.
+    Long roles, and roles beyond ROLES_MAX, are left out: another stack may have stored them without limit, and a guard
+    refuses long tokens. Guards read the roles from the user's document anyway.
+    Raises InternalError if the app's own claims do not fit.
     """
     short = [role for role in user.roles if len(role) <= _ROLE_MAX_CHARACTERS]
     with in_app():
@@ -129,9 +130,9 @@ def issue_access(user: Holder, session_id: str, lifetime: timedelta) -> str:
 
 
 def issue_refresh(user_id: str, session_id: str, token_id: str, issued_at: datetime, expires_at: datetime) -> str:
-    """A refresh token. The same arguments give the same token, so that two tabs can be given the same one.
+    """A refresh token. The same arguments give the same token, so that two tabs can get the same one.
 
-    flask-jwt-extended would sign it with the secret itself, which other services may hold to check access tokens.
+    flask-jwt-extended would sign it with the secret itself, which other services may have for checking access tokens.
     """
     claims: dict[str, Any] = {
         "type": "refresh",
@@ -149,7 +150,7 @@ def issue_refresh(user_id: str, session_id: str, token_id: str, issued_at: datet
 
 
 def verify(token: str) -> Claims:
-    """The claims of a token that we signed and that has not expired. Whether its session lives is for the store.
+    """The claims of a token that we signed and that has not expired. The store knows whether its session has ended.
 
     Raises TokenInvalid, TokenExpired.
     """
@@ -165,9 +166,9 @@ def verify(token: str) -> Claims:
 
 
 def _verify_once(token: str) -> Claims:
-    """The verdict on a signature never changes, so each application remembers it.
+    """Verify a token. The result never changes, so each application caches it.
 
-    Exceptions are not remembered: nobody can fill the cache with tokens of their own making.
+    Exceptions are not cached, so nobody can fill the cache with forged tokens.
     """
     _require_strict_form(token)
     with policy().app.app_context():
@@ -176,7 +177,7 @@ def _verify_once(token: str) -> Claims:
 
 
 def _require_strict_form(token: str) -> None:
-    """Refuse what lenient parsers let through: padding, other encodings than UTF-8, duplicate claims.
+    """Refuse what lenient parsers accept: padding, encodings other than UTF-8, duplicate claims.
 
     Source: RFC 8725 sections 3.7 and 3.11; RFC 7519 section 4.
     """
@@ -193,34 +194,34 @@ def _require_strict_form(token: str) -> None:
 
 
 def key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
-    """The key, once the raw claims are exactly of the kinds that we issue.
+    """The key for a token, if its raw claims have exactly the types that we issue.
 
-    flask-jwt-extended fills in a missing ``type`` and ``jti`` before any later callback could see that they were
-    missing, and raises a KeyError or worse for claims of odd types; so they are checked here, before the signature.
+    This is checked here, before the signature: flask-jwt-extended fills in a missing ``type`` and ``jti`` before any
+    later callback, and raises a KeyError or worse for claims of unexpected types.
     """
     if header.get("typ") != "JWT" or "crit" in header or "kid" in header:
-        raise jwt.InvalidTokenError("not a header of ours")
+        raise jwt.InvalidTokenError("not our header")
     if not (_is_text(claims.get("sub"), _USER_ID) and _is_text(claims.get("sid"), _SESSION_ID)):
-        raise jwt.InvalidTokenError("no user or session of ours")
+        raise jwt.InvalidTokenError("not our user or session")
     tokens = policy()
     lifetimes = {"access": tokens.access_lifetime, "refresh": _LONGEST_REFRESH_LIFETIME}
     token_type, issued_at, expires_at = claims.get("type"), claims.get("iat"), claims.get("exp")
     if not isinstance(token_type, str) or token_type not in lifetimes or not isinstance(claims.get("jti"), str):
-        raise jwt.InvalidTokenError("no type or id of ours")
+        raise jwt.InvalidTokenError("not our type or id")
     if type(issued_at) is not int or type(expires_at) is not int or "nbf" in claims:
-        raise jwt.InvalidTokenError("times that are not ours")
-    if tokens.issuer is not None and claims.get("iss") != tokens.issuer:  # for guards that know no issuer of ours
+        raise jwt.InvalidTokenError("not our times")
+    if tokens.issuer is not None and claims.get("iss") != tokens.issuer:  # also for guards that do not check it
         raise jwt.InvalidTokenError("of another issuer")
     if "aud" in claims and tokens.audience is None:
-        raise jwt.InvalidTokenError("meant for somebody else")  # RFC 7519 section 4.1.3
+        raise jwt.InvalidTokenError("meant for another audience")  # RFC 7519 section 4.1.3
     if not 0 < expires_at - issued_at <= lifetimes[token_type].total_seconds():
-        raise jwt.InvalidTokenError("a lifetime that we never give")
+        raise jwt.InvalidTokenError("not our lifetime")
     keys: dict[str, str | bytes] = {"access": tokens.access_key, "refresh": tokens.refresh_key}
     return keys[token_type]
 
 
 def _refresh_key(secret: str) -> bytes:
-    """A key of its own, so that no service that holds the secret takes a refresh token (RFC 5869)."""
+    """A separate key, so that other services that hold the secret do not accept refresh tokens (RFC 5869)."""
     return HKDF(SHA256(), length=32, salt=None, info=_REFRESH_KEY_INFO).derive(secret.encode())
 
 

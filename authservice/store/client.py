@@ -1,4 +1,4 @@
-"""The client of an application: how it connects, and whether the database answers."""
+"""The database client of an application: how it connects, and whether the database answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,20 +14,19 @@ from authservice.config import ConfigurationError
 from authservice.state import current_state
 from authservice.store.resilience import asks_database
 
-# Guards ask together, so more would not help: at 64 clients 3,521 guarded requests/s, 3,487 with the driver's 100.
-CONNECTIONS_PER_WORKER = 8
+CONNECTIONS_PER_WORKER = 8  # docs/decisions/0021-connections-per-worker.md
 
 
 def connect(app: Flask, settings: Mapping[str, Any]) -> Collection[dict[str, Any]]:
-    """The collection of the users; nothing is sent until the first request.
+    """The users collection. Nothing is sent before the first request.
 
-    What the URI itself says wins, but for times and texts.
-    Raises ConfigurationError for a URI that the driver does not take.
+    Options in the URI win, except for those about times and texts.
+    Raises ConfigurationError if the driver refuses the URI.
     """
     mongo = PyMongo()
     try:
         mongo.init_app(app, settings["MONGO_URI"], **_options(settings))
-    except (PyMongoError, ValueError, OSError) as error:  # its text may hold a piece of the URI's password
+    except (PyMongoError, ValueError, OSError) as error:  # the error text may contain part of the URI's password
         raise ConfigurationError(
             [
                 f"FLASK_MONGO_URI is refused by the driver ({type(error).__name__}): percent-encode its user name and "
@@ -35,15 +34,15 @@ def connect(app: Flask, settings: Mapping[str, Any]) -> Collection[dict[str, Any
             ]
         ) from None
     assert mongo.db is not None, "config refuses a URI without a database"
-    # Whatever the URI says of other reads: a secondary that lags would accept a session that was ended.
+    # Even if the URI prefers secondaries: one that lags would accept a session that has ended.
     return mongo.db.get_collection(settings["USERS_COLLECTION"], read_preference=ReadPreference.PRIMARY)
 
 
 def adopt(given: PyMongo | MongoClient[Any], settings: Mapping[str, Any]) -> Collection[dict[str, Any]]:
-    """The collection of the users, of a client that belongs to the app which embeds the service.
+    """The users collection, through a client that belongs to the app that embeds the service.
 
-    Times, texts and reads are as in ``connect``, and so are writes unless the client says how safe they are to be.
-    Raises ConfigurationError where it names no database.
+    Times, texts and reads are as in ``connect``, and so are writes unless the client has a write concern.
+    Raises ConfigurationError if the client names no database.
     """
     try:
         database = given.db if isinstance(given, PyMongo) else given.get_default_database()
@@ -67,7 +66,7 @@ def adopt(given: PyMongo | MongoClient[Any], settings: Mapping[str, Any]) -> Col
 
 @asks_database
 def ping() -> None:
-    """Raises DatabaseUnavailable when no answer comes within MONGO_TIMEOUT_MS."""
+    """Raises DatabaseUnavailable if no answer comes within MONGO_TIMEOUT_MS."""
     current_state().client.admin.command("ping")
 
 
@@ -82,8 +81,8 @@ def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
     fixed = {
         "tz_aware": True,
-        # Users are read in batches: a value of another stack that Python cannot hold must not fail the others. Such are
-        # times beyond Python's, as JavaScript has them, and bytes that are not UTF-8.
+        # Users are read in batches: one value that Python cannot represent must not fail the whole batch. Examples are
+        # JavaScript dates beyond Python's range, and bytes that are not UTF-8.
         "datetime_conversion": "DATETIME_AUTO",
         "unicode_decode_error_handler": "replace",
     }
@@ -91,6 +90,6 @@ def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options_in(uri: str) -> set[str]:
-    """The names of the options that a URI spells out, in lower case: the driver ignores the case."""
+    """The names of the options in a URI, in lower case, because the driver ignores case."""
     _, _, query = uri.partition("?")
     return {pair.partition("=")[0].lower() for pair in query.replace(";", "&").split("&")}

@@ -1,4 +1,4 @@
-"""The database's clock, which decides nothing here, but tells whether one of the two is wrong."""
+"""The database's clock. The service does not use it, but a difference shows that one of the two clocks is wrong."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from authservice.store.resilience import asks_database
 
 @asks_database
 def database_time() -> datetime:
-    """What the database's clock says. Raises DatabaseUnavailable."""
+    """The time on the database's clock. Raises DatabaseUnavailable."""
     client = current_state().client
     said: datetime = client.admin.command("hello", codec_options=client.codec_options)["localTime"]
     return said

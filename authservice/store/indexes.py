@@ -1,4 +1,4 @@
-"""The indexes of the collection of users: nobody signs up without them, and no lookup by e-mail reads all users."""
+"""The indexes of the users collection. Sign-up requires them, and lookups by e-mail use them."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ ADMIN = "admin"
 ANY_CASE = Collation("en", strength=2)
 _ANY_CASE_NAME = "email_any_case"
 _ADMIN_NAME = f"roles_{ADMIN}"
-_SAME_AS_ANY_CASE = {  # the server spells out what we leave to its defaults
+_SAME_AS_ANY_CASE = {  # the server lists the defaults that we leave out
     "locale": "en",
     "strength": 2,
     "caseLevel": False,
@@ -38,18 +38,18 @@ _ON_EVERY_EMAIL: list[dict[str, Any]] = [
 ]
 _PAUSE_SECONDS = 60.0
 _BUILD_SECONDS = 600.0
-START_SECONDS = 20.0  # less than gunicorn grants a worker before its first sign of life
+START_SECONDS = 20.0  # less than the time that gunicorn gives a worker to start
 _DUPLICATE_KEY = 11_000
-_CANNOT_CREATE_INDEX = 67  # among others, one across shards that is unique under a collation
+_CANNOT_CREATE_INDEX = 67  # for example a unique index with a collation on a sharded collection
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Those that were found. ``any_case`` is None where the index is missing, else whether it is unique."""
+    """The existing indexes. ``any_case`` is None if the index is missing, else whether it is unique."""
 
-    are_unique: bool  # whether an e-mail, spelled the same, can be stored once only
+    are_unique: bool  # whether the same spelling of an e-mail can be stored only once
     any_case: bool | None
     has_admins: bool
 
@@ -59,22 +59,22 @@ class _Found:
 
 
 class UserIndexes:
-    """What is known of the indexes of one collection.
+    """What is known about the indexes of one collection.
 
-    They are built in a thread of their own, for on a big collection that takes longer than a request may, and a
-    request that waited for it in the database would look like a database that does not answer.
+    A separate thread builds them. On a big collection that takes longer than a request may, and a request that waited
+    for it would look as if the database did not answer.
     """
 
     def __init__(self, users: Collection[dict[str, Any]]) -> None:
         self._users = users
         self.found = _Found(are_unique=False, any_case=None, has_admins=False)
         self._fault: UsersCollectionUnfit | None = None
-        self._build_at = 0.0  # each build reads the whole collection, so it is not repeated soon
+        self._build_at = 0.0  # a build reads the whole collection, so the next one waits
         self._builder: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def require(self, wait_seconds: float) -> None:
-        """Build what is missing, and wait so long. Raises UsersCollectionUnfit, DatabaseUnavailable."""
+        """Build what is missing, and wait at most that long. Raises UsersCollectionUnfit, DatabaseUnavailable."""
         if self.found.are_enough:
             return
         builder, _ = self._build_in_background()
@@ -84,14 +84,14 @@ class UserIndexes:
             raise UsersCollectionUnfit(self._fault.detail) if self._fault else DatabaseUnavailable
 
     def try_any_case(self, wait_seconds: float) -> None:
-        """Build what is missing. Only who starts that waits: a lookup can do without."""
+        """Build what is missing. Only the caller that starts the build waits: a lookup works without it."""
         if self.found.any_case is None:
             builder, is_new = self._build_in_background()
             if builder and is_new:
                 builder.join(wait_seconds)
 
     def _build_in_background(self) -> tuple[threading.Thread | None, bool]:
-        """The thread that builds, if one does, and whether it is a new one."""
+        """The thread that builds, if there is one, and whether it is new."""
         with self._lock:
             if self._builder is not None and self._builder.is_alive():
                 return self._builder, False
@@ -105,7 +105,7 @@ class UserIndexes:
     def _build(self, app: Flask) -> None:
         try:
             with app.app_context():
-                ping()  # soon tells that there is no database
+                ping()  # fails fast without a database
             with pymongo.timeout(_BUILD_SECONDS):
                 self.found, error = _build_missing(self._users)
                 self._fault = None if self.found.are_enough else _fault(self._users, error)
@@ -123,10 +123,10 @@ class UserIndexes:
 
 
 def ensure_indexes(wait_seconds: float | None = None) -> None:
-    """Build what is missing, and wait so long; without ``wait_seconds`` as long as the database may take to answer.
+    """Build what is missing, and wait at most ``wait_seconds``, by default the database's timeout.
 
-    Safe when several workers start at once. Not to be called inside of an operation, which would hold its connection.
-    Raises UsersCollectionUnfit, DatabaseUnavailable, which says as well that building goes on.
+    Several workers may call it at once. Do not call it inside an operation, which would hold its connection.
+    Raises UsersCollectionUnfit, and DatabaseUnavailable, also while the build is running.
     """
     current_state().indexes.require(_patience_seconds() if wait_seconds is None else wait_seconds)
 
@@ -140,7 +140,7 @@ def any_case_is_unique() -> bool:
 
 
 def any_case() -> Collation | None:
-    """The collation for a lookup by e-mail; None where its index is not there: the lookup would read all users."""
+    """The collation for a lookup by e-mail; None without its index, because the lookup would read all users."""
     known = current_state().indexes
     known.try_any_case(_patience_seconds())
     return ANY_CASE if known.found.any_case is not None else None
@@ -159,14 +159,14 @@ def _build_missing(users: Collection[dict[str, Any]]) -> tuple[_Found, Operation
         if refused and refused.code in (_DUPLICATE_KEY, _CANNOT_CREATE_INDEX):
             refused = _create(users, "email", name=_ANY_CASE_NAME, collation=ANY_CASE)
         error = error or refused
-    # Of ten million users a few are admins; to know whether one is the last must not read the rest.
-    if not found.has_admins:  # it is faster with it, and right without
+    # Few users are admins. The check for the last admin must not read all users.
+    if not found.has_admins:  # the check is correct without it, but slow
         _create(users, "roles", name=_ADMIN_NAME, partialFilterExpression={"roles": ADMIN})
     return _look(users), error
 
 
 def _create(users: Collection[dict[str, Any]], key: str, **options: Any) -> OperationFailure | None:
-    """The error, where the database refuses. Another stack's index of another name or other options may do as well."""
+    """The error, if the database refuses. An index of another stack may still be good enough."""
     try:
         users.create_index(key, **options)
     except OperationFailure as error:
@@ -188,26 +188,26 @@ def _look(users: Collection[dict[str, Any]]) -> _Found:
 
 
 def _holds_every_email(index: Mapping[str, Any]) -> bool:
-    """Most conditions would leave out some account that is to be unique."""
+    """Most partial filters would leave out some account."""
     return index.get("partialFilterExpression", {}) in _ON_EVERY_EMAIL
 
 
 def _ignores_case(index: Mapping[str, Any]) -> bool:
-    """Whether the database uses it for what is asked under ANY_CASE."""
+    """Whether the database can use it for a query with the collation ANY_CASE."""
     collation = {name: value for name, value in index.get("collation", {}).items() if name != "version"}
     is_same = {"locale", "strength"} <= collation.keys() and collation.items() <= _SAME_AS_ANY_CASE.items()
     return is_same and "partialFilterExpression" not in index
 
 
 def _fault(users: Collection[dict[str, Any]], error: OperationFailure | None) -> UsersCollectionUnfit:
-    """Why nobody may sign up; who it is about stays untold."""
+    """Why nobody can sign up. It names no user."""
     if error is None or error.code != _DUPLICATE_KEY:
         code = error.code if error else None
         return UsersCollectionUnfit(f"The database refuses to build the unique index on email: its error {code}.")
     without = users.find({"email": None}, {"_id": 1}).limit(2)
     if len([*without]) == 2:
         return UsersCollectionUnfit(
-            "Several of its documents have no email. If it holds something else than users, name theirs in "
+            "Several of its documents have no email. If it does not hold users, name the right collection in "
             "FLASK_USERS_COLLECTION."
         )
-    return UsersCollectionUnfit("Several of its documents have the same email. Leave it to one of them.")
+    return UsersCollectionUnfit("Several of its documents have the same email. Leave it in only one of them.")

@@ -1,8 +1,8 @@
-"""Who is meant by an e-mail: one namespace, in whatever case another stack stored one.
+"""Find a user by e-mail. Case does not matter, also in e-mails that another stack stored.
 
-The database compares under a collation that knows more than case: it may take a ligature for its letters, or pass over
-a soft hyphen. So of those that it finds only who has the same e-mail in all but case is meant. To sign up, whatever it
-finds is taken.
+The database compares under a collation that ignores more than case: a ligature may equal its letters, and a soft
+hyphen may not count. So a found user only matches if the e-mail differs in nothing but case. For sign-up, every found
+e-mail counts as taken.
 """
 
 import unicodedata
@@ -18,11 +18,11 @@ from authservice.store.indexes import ANY_CASE, any_case
 from authservice.store.resilience import asks_database
 from authservice.store.users import StoredPassword, User, collection, holder_of, read_user, stored_password
 
-_SPELLINGS_MAX = 16  # of one address, where another stack lets many be stored
+_SPELLINGS_MAX = 16  # of one address, as another stack may store many
 
 
 def find_with_password(spellings: Sequence[str]) -> tuple[User, StoredPassword] | None:
-    """For checking a password; None too where it is not clear who is meant. ``spellings`` begin as it was typed."""
+    """For checking a password; None also if several users match. The first of ``spellings`` is as typed."""
     return read_with_password(spellings, any_case())
 
 
@@ -36,7 +36,7 @@ def read_with_password(spellings: Sequence[str], collation: Collation | None) ->
 
 @asks_database
 def find_by_email(spellings: Sequence[str]) -> User | None:
-    """Raises EmailAmbiguous where several are meant, and none exactly."""
+    """Raises EmailAmbiguous if several match, and none exactly."""
     users = [read_user(document) for document in _find(spellings, current_state().projection, ANY_CASE)]
     if len(users) > 1:
         raise EmailAmbiguous([user.id for user in users])
@@ -45,20 +45,20 @@ def find_by_email(spellings: Sequence[str]) -> User | None:
 
 @asks_database
 def find_holder(spellings: Sequence[str]) -> str | None:
-    """The id of an account because of which nobody can sign up with the e-mail. The unique index has the last word."""
+    """The id of the account that holds the e-mail, if there is one. The unique index decides in the end."""
     return holder_of(spellings)
 
 
 def _find(spellings: Sequence[str], projection: Mapping[str, int], collation: Collation | None) -> list[dict[str, Any]]:
-    """The one that is spelled as typed, else all that are the same in all but case.
+    """The document with the e-mail as typed, else all whose e-mail differs only in case.
 
-    One read whether there is somebody or not: a second one would tell. MongoDB also finds lists that hold the e-mail,
-    and documents whose id no token could name: they are nobody's.
+    Always one query: the time of a second one would reveal whether an account exists. MongoDB also finds lists that
+    contain the e-mail, and documents whose id is not an ObjectId: they are not accounts.
     """
     typed = spellings[0]
     condition = {"email": {"$in": [*spellings]}}
     found = [*collection().find(condition, projection, collation=collation).limit(_SPELLINGS_MAX)]
-    if len(found) == _SPELLINGS_MAX:  # whoever is exactly meant may not be among them
+    if len(found) == _SPELLINGS_MAX:  # the exact match may not be among them
         found = [*collection().find({"email": typed}, projection).limit(2), *found]
     same = {_in_small_letters(spelling) for spelling in spellings}
     documents = {
@@ -73,5 +73,5 @@ def _find(spellings: Sequence[str], projection: Mapping[str, int], collation: Co
 
 
 def _in_small_letters(email: str) -> str:
-    # NFC once more: some capitals have no composed form where their small letters have one.
+    # NFC again: some capital letters have no composed form, but their lower-case letters have one.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email).lower())

@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class TimeBudget:
-    """What the database may take of one request's time.
+    """How much of a request's time the database may use.
 
-    The time-out of the client is for all operations of a request together: three that only just succeed would make no
-    answer in time. Waiting for a connection may take half of that on top. Hashing between them does not count.
+    The client's timeout applies to all operations of a request together: three operations that each almost time out
+    would make the answer too late. Waiting for a connection may use half of it on top. Hashing does not count.
     """
 
     __slots__ = ("_is_first_timed", "_timeout_seconds", "query_seconds", "wait_seconds")
@@ -44,15 +44,15 @@ class TimeBudget:
         self.wait_seconds = 0.0
 
     def wait_seconds_left(self) -> float | None:
-        """None means without limit."""
+        """None means no limit."""
         if self._timeout_seconds is None:
             return None
         return max(self._timeout_seconds / 2 - self.wait_seconds, 0)
 
     def deadline(self) -> AbstractContextManager[None]:
-        """For the next operation; the first one may have a time-out of the client's own.
+        """The deadline of the next operation. The first one may use the client's own timeout.
 
-        Raises DatabaseUnavailable when nothing is left.
+        Raises DatabaseUnavailable if no time is left.
         """
         if self._timeout_seconds is None or (self._is_first_timed and not self.query_seconds):
             return _NO_DEADLINE
@@ -63,12 +63,12 @@ class TimeBudget:
 
 
 class CircuitBreaker:
-    """Spares requests the wait for a database that did not answer the last one.
+    """Refuses requests at once while the database does not answer.
 
-    Otherwise each would hold a connection for MONGO_TIMEOUT_MS, and routes that need no database would wait behind
-    them. After a slow failure one caller at a time asks, after a pause; the others are refused at once until one
-    succeeds. Callers that arrive together with the one that asks wait a moment for its result: otherwise a worker that
-    got no requests while the database came back would refuse them for nothing.
+    Otherwise each request would hold a connection for MONGO_TIMEOUT_MS. After a slow failure the breaker is open: one
+    caller at a time tries, after a pause, and the others are refused until one succeeds. Callers that arrive during a
+    try wait a moment for its result. Otherwise a worker that was idle while the database came back would refuse its
+    first requests for no reason.
     """
 
     _SLOW_SECONDS = 0.5
@@ -85,13 +85,13 @@ class CircuitBreaker:
         return self._retry_at is not None
 
     def check(self) -> None:
-        """Raises DatabaseUnavailable while it is open."""
+        """Raises DatabaseUnavailable while the breaker is open."""
         if self._retry_at is None:
             return
         with self._result:
             moment = time.monotonic()
             if self._retry_at is not None and moment >= self._retry_at:
-                self._retry_at, self._asked_at = math.inf, moment  # this caller tries for all
+                self._retry_at, self._asked_at = math.inf, moment  # this caller tries on behalf of all
                 return
             if self._retry_at == math.inf:
                 rest_of_moment = self._asked_at + self._MOMENT_SECONDS - moment
@@ -110,8 +110,8 @@ class CircuitBreaker:
 class Bulkhead:
     """Lets as many callers through as there are connections.
 
-    Inside the driver, the wait for a connection would count against the operation's own time: with more callers than a
-    slow database serves, each would get its connection too late and give up half-way.
+    Inside the driver, waiting for a connection counts against the operation's own timeout. If a slow database has more
+    callers than it can serve, each would get its connection too late and give up halfway.
     """
 
     def __init__(self, connections: float | None) -> None:
@@ -133,7 +133,7 @@ class Bulkhead:
 
 @dataclass(frozen=True, slots=True)
 class Resilience:
-    """What guards one client."""
+    """The breaker, the bulkhead and the timeout of one client."""
 
     breaker: CircuitBreaker
     bulkhead: Bulkhead
@@ -142,13 +142,13 @@ class Resilience:
 
     @classmethod
     def of(cls, client: MongoClient[dict[str, Any]], default_timeout_seconds: float) -> "Resilience":
-        """A client that was handed to us may have no time-out at all; one of 0 says that it wants none."""
+        """A client from the embedding app may have no timeout; a timeout of 0 means that it wants none."""
         own, pool_size = client.options.timeout, client.options.pool_options.max_pool_size
         timeout_seconds = default_timeout_seconds if own is None else own or None
         return cls(CircuitBreaker(), Bulkhead(pool_size), timeout_seconds, is_client_timed=own is not None)
 
     def budget(self) -> TimeBudget:
-        """The request's. Outside of requests nothing adds up: the command line asks page after page, without limit."""
+        """The budget of this request. Outside a request there is none to share: a command may read many pages."""
         if not has_request_context():
             return TimeBudget(self.timeout_seconds, is_first_timed=self.is_client_timed)
         context = g._get_current_object()
@@ -161,7 +161,7 @@ class Resilience:
 
 
 def asks_database(function: Callable[P, T]) -> Callable[P, T]:
-    """Turn every failure of the database into DatabaseUnavailable: when it cannot be asked, the answer is no."""
+    """Guard a function that uses the database: every failure of the database becomes DatabaseUnavailable."""
     seconds = metrics.database_seconds.labels(function.__name__)
 
     @functools.wraps(function)
@@ -179,7 +179,7 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
                     return function(*args, **kwargs)
             except PyMongoError as error:
                 answered = not (error.timeout or isinstance(error, ConnectionFailure))
-                # Its class and code alone: the text may hold an e-mail or the URI's password.
+                # Only its class and code: the text may contain an e-mail or the URI's password.
                 log.error(
                     "database_error",
                     extra={"operation": function.__name__, "error": type(error).__name__, "errorCode": _code(error)},
@@ -197,14 +197,14 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def charge_query(seconds: float) -> None:
-    """Count a query that another request sent, and whose result this one shares."""
+    """Count a query that another request sent and whose result this request shares."""
     current_state().resilience.budget().query_seconds += seconds
 
 
 def charge_wait(seconds: float) -> float | None:
-    """Count a wait for a connection that another request did not get; the seconds left, None without limit.
+    """Count a wait for a connection that another request did not get. Returns the seconds left, None for no limit.
 
-    Raises DatabaseUnavailable when this one may not wait longer.
+    Raises DatabaseUnavailable if this request may not wait any longer.
     """
     resilience = current_state().resilience
     budget = resilience.budget()

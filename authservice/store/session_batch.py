@@ -1,4 +1,4 @@
-"""The guard's read, in batches: guards of the same moment ask the database together."""
+"""The guard's read, in batches: guards that run at the same moment share one query."""
 
 import threading
 import time
@@ -15,27 +15,27 @@ from authservice.state import current_state
 from authservice.store.resilience import asks_database, charge_query, charge_wait
 from authservice.store.users import User, now, read_user
 
-_BATCH_MAX = 64  # lookups in one read
-_OPEN_SECONDS = 0.005  # at most, where a worker is never idle
+_BATCH_MAX = 64  # lookups in one query
+_OPEN_SECONDS = 0.005  # at most, if a worker is never idle
 
 
 class LookupBatch:
-    """Lookups that are one read, and its result."""
+    """Lookups that share one query, and its result."""
 
     def __init__(self) -> None:
         self.sessions: dict[ObjectId, str] = {}  # the one session of each user
         self.is_sent = False
         self.users: dict[ObjectId, User] | None = None
         self.seconds = 0.0
-        self.answered: threading.Event | None = None  # for all but the first lookup, which sends the read
+        self.answered: threading.Event | None = None  # for all lookups but the first, which sends the query
 
     def has_room(self, user_id: ObjectId, session_id: str) -> bool:
-        """The result says that a session of a user lives, not which: two of one user cannot share a batch."""
+        """The result says that a user has a live session, not which: two sessions of a user need two batches."""
         return len(self.sessions) < _BATCH_MAX and self.sessions.get(user_id, session_id) == session_id
 
 
 class SessionLookups:
-    """The batch of an application that the next lookup joins."""
+    """The open batch of an application, which the next lookup joins."""
 
     def __init__(self, users: Collection[dict[str, Any]], projection: Mapping[str, int]) -> None:
         self.users, self.projection = users, projection
@@ -43,7 +43,7 @@ class SessionLookups:
         self._lock = threading.Lock()
 
     def join(self, user_id: ObjectId, session_id: str) -> tuple[LookupBatch, threading.Event | None]:
-        """With an event to wait for, or None for the first, which sends the read."""
+        """The batch, and an event to wait for; None for the first lookup, which sends the query."""
         with self._lock:
             batch, answered = self.open_batch, None
             if batch is None or not batch.has_room(user_id, session_id):
@@ -54,21 +54,21 @@ class SessionLookups:
         return batch, answered
 
     def close(self, batch: LookupBatch) -> None:
-        """No lookup joins it from now on."""
+        """From now on no lookup joins the batch."""
         with self._lock:
             if self.open_batch is batch:
                 self.open_batch = None
 
 
 def find_user(user_id: str, session_id: str) -> User | None:
-    """The user, if enabled and the session lives: the guard's read.
+    """The user, if enabled and with a live session: the guard's read.
 
-    Lookups of the same moment, or that wait for a connection, are one read: the database has less work, and so has the
-    driver. A batch that was sent takes no more of them, so no answer is older than its question.
+    Lookups that run at the same moment, or wait for a connection, share one query, which saves work in the database and
+    in the driver. A batch that was sent is closed, so no result is older than its lookup.
     """
     key = ObjectId(user_id)
     lookups = current_state().lookups
-    left_seconds = None  # the first lookup came before this one and gives up before it: it needs no timer
+    left_seconds = None  # no timer: the first lookup started earlier, so it gives up earlier
     while True:
         batch, answered = lookups.join(key, session_id)
         if answered is None:
@@ -77,10 +77,10 @@ def find_user(user_id: str, session_id: str) -> User | None:
         started = time.monotonic()
         answered.wait(left_seconds)
         if batch.is_sent:
-            answered.wait()  # for what was sent in the last moment
+            answered.wait()  # the query is on its way
             charge_query(batch.seconds)
             break
-        # The first lookup has waited too long, but not all have. The first of the next batch may have come later.
+        # The first lookup has waited too long, but others may wait on. The next batch may have a later first lookup.
         left_seconds = charge_wait(time.monotonic() - started)
     if batch.users is None:
         raise DatabaseUnavailable
@@ -88,21 +88,21 @@ def find_user(user_id: str, session_id: str) -> User | None:
 
 
 def _send(lookups: SessionLookups, batch: LookupBatch) -> None:
-    """Whatever happens to the first lookup, the others are woken."""
+    """Send the query. The other lookups are woken even if it fails."""
     try:
         if monkey.is_module_patched("socket"):
             with gevent.Timeout(_OPEN_SECONDS, False):
-                gevent.idle()  # until every request that is there has joined
+                gevent.idle()  # until every request that has arrived has joined
         batch.users = find_users(lookups, batch)
     finally:
-        lookups.close(batch)  # if not even a connection was there
+        lookups.close(batch)  # in case there was no connection
         if batch.answered:
             batch.answered.set()
 
 
 @asks_database
 def find_users(lookups: SessionLookups, batch: LookupBatch) -> dict[ObjectId, User]:
-    """By ``_id`` and with a projection. A session's id is random, so it is in no other user's document."""
+    """By ``_id`` and with a projection. Session ids are random, so no other user's document has the same one."""
     lookups.close(batch)
     batch.is_sent = True
     started = time.perf_counter()

@@ -18,7 +18,7 @@ from authservice.store.users import StoredPassword, User, collection, now, read_
 
 @dataclass(frozen=True)
 class Session:
-    """One sign-in, until it is ended. ``refresh_id`` is the jti of the one refresh token that is good now."""
+    """One sign-in, until it ends. ``refresh_id`` is the jti of the only refresh token that is valid now."""
 
     id: str
     refresh_id: str
@@ -33,9 +33,9 @@ class Session:
 
 @asks_database
 def start(user_id: str, checked: StoredPassword, session: Session, keep: int, renewed_hash: str | None) -> bool:
-    """Add a session and drop all but the ``keep`` most recently used, storing a renewed hash in the same write.
+    """Add a session, drop all but the ``keep`` most recently used, and store a renewed hash, in one write.
 
-    False when, since the password was checked, it has changed or the user was disabled or deleted.
+    False if the password changed, or the user was disabled or deleted, since the password was checked.
     """
     entry = _entry(session)
     renewed = {"password": renewed_hash, "passwordChangedAt": now()} if renewed_hash is not None else {}
@@ -48,16 +48,16 @@ def start(user_id: str, checked: StoredPassword, session: Session, keep: int, re
     try:
         return collection().update_one(condition, update).modified_count == 1
     except WriteError:
-        # Another stack keeps something of its own under the name: what is no list gives way to ours.
+        # Another stack stored something else under this name. If it is not a list, ours replaces it.
         no_list = {**condition, "sessions": {"$not": {"$type": "array"}}}
         return collection().update_one(no_list, {"$set": {**renewed, "sessions": [entry]}}).modified_count == 1
 
 
 @asks_database
 def change_password(user_id: str, checked: StoredPassword, new_hash: str, own_id: str, successor: Session) -> bool:
-    """Store a new hash, and one new session in place of all that there were, in one write.
+    """Store a new hash, and replace all sessions by one new session, in one write.
 
-    False when, since the password was checked, it has changed or the session ``own_id`` was ended.
+    False if the password changed, or the session ``own_id`` ended, since the password was checked.
     """
     written = collection().update_one(
         {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None, "sessions.id": own_id},
@@ -77,7 +77,7 @@ def find(user_id: str, session_id: str) -> tuple[User, Session] | None:
 
 @asks_database
 def rotate(user_id: str, successor: Session) -> bool:
-    """Store the session's next state if its ``previous_id`` is the current one; of many at once, one is told True."""
+    """Store the session's next state if its ``previous_id`` is the current one. Of concurrent calls one gets True."""
     current = {"id": successor.id, "refreshJti": successor.previous_id, "expiresAt": {"$gt": successor.rotated_at}}
     rotated = collection().update_one(
         {"_id": ObjectId(user_id), "disabledAt": None, "sessions": {"$elemMatch": current}},
@@ -96,7 +96,7 @@ def rotate(user_id: str, successor: Session) -> bool:
 
 @asks_database
 def of(user_id: str) -> list[Session]:
-    """The user's living sessions, the most recently used first."""
+    """The user's live sessions, most recently used first."""
     document = collection().find_one({"_id": ObjectId(user_id)}, {"sessions": 1}) or {}
     entries = document.get("sessions")
     ours = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
@@ -107,14 +107,14 @@ def of(user_id: str) -> list[Session]:
 
 @asks_database
 def end(user_id: str, session_id: str) -> bool:
-    """False when there is no such session."""
+    """False if there is no such session."""
     ended = collection().update_one({"_id": ObjectId(user_id)}, {"$pull": {"sessions": {"id": session_id}}})
     return ended.modified_count == 1
 
 
 @asks_database
 def end_all(user_id: str, but: str | None = None) -> bool:
-    """End every session, or all others than ``but``. False if there was none."""
+    """End every session, or all except ``but``. False if there was none."""
     change: dict[str, Any] = (
         {"$set": {"sessions": []}} if but is None else {"$pull": {"sessions": {"id": {"$ne": but}}}}
     )

@@ -1,4 +1,4 @@
-"""The user's document in the collection of FLASK_USERS_COLLECTION, as the tutorial's app made it, with what we add.
+"""The user's document in the collection FLASK_USERS_COLLECTION: the tutorial's fields, and what we add.
 
 { _id, email, password,                                       <- the tutorial's own fields
   createdAt, passwordChangedAt, roles: [], disabledAt?,
@@ -28,9 +28,9 @@ _BELOW_ALL_IDS = "0" * 24
 
 @dataclass(frozen=True)
 class User:
-    """What the service knows of a user and may tell.
+    """What the service knows about a user and may show.
 
-    ``profile`` has the fields of the app's own, under the names in the database.
+    ``profile`` has the app's own fields, under their names in the database.
 
         user = current_user()
         user.id, user.email, user.roles  # "5c0dc18d349bc9479600c171", "natalie@example.com", ("editor",)
@@ -46,9 +46,9 @@ class User:
 
 @dataclass(frozen=True)
 class StoredPassword:
-    """The password as it lies in the document. ``is_legacy``: another stack wrote it, and we not yet."""
+    """The password in the document. ``is_legacy``: another stack wrote it, and we have not renewed it yet."""
 
-    hash: object  # whatever the document holds, well-formed or not
+    hash: object  # any value that the document holds, well-formed or not
     is_legacy: bool
 
 
@@ -59,13 +59,13 @@ NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
 def insert(
     email: str, spellings: Sequence[str], password_hash: str, profile: Mapping[str, Any] | None = None
 ) -> User | None:
-    """Write a new user; None when the e-mail is taken, in one of its ``spellings``.
+    """Write a new user; None if the e-mail is taken, in one of its ``spellings``.
 
     Raises DatabaseUnavailable before indexes.ensure_indexes().
     """
     if not indexes.are_there():
         raise DatabaseUnavailable
-    # Where another stack's documents forbid the index on any case to be unique, it will not refuse this one.
+    # If documents of another stack keep the case-insensitive index from being unique, it does not refuse duplicates.
     if not indexes.any_case_is_unique() and holder_of(spellings):
         return None
     moment = now()
@@ -83,21 +83,21 @@ def insert(
     try:
         collection().insert_one(document)
     except DuplicateKeyError:
-        # The driver repeats an insert whose answer was lost; then it meets its own document.
+        # The driver repeats an insert whose answer was lost. Then it finds its own document.
         if collection().find_one({"_id": document["_id"]}, {"_id": 1}) is None:
             return None
     return read_user(document)
 
 
 def holder_of(emails: Sequence[str]) -> str | None:
-    """The id of a document that has one of the e-mails, in any case. Not to be asked without the indexes."""
+    """The id of a document that has one of the e-mails, in any case. Call it only if the indexes exist."""
     condition = {"email": {"$in": [*emails]}}
     document = collection().find_one(condition, {"_id": 1}, collation=indexes.ANY_CASE)
     return str(document["_id"]) if document else None
 
 
 def find(user_id: str) -> User | None:
-    """None too where the id is no id: then nobody is asked."""
+    """None also for an id that is not valid, without asking the database."""
     return _find(ObjectId(user_id)) if ObjectId.is_valid(user_id) else None
 
 
@@ -109,29 +109,29 @@ def _find(user_id: ObjectId) -> User | None:
 
 @asks_database
 def find_password(user_id: str) -> StoredPassword:
-    """NO_PASSWORD where there is no such user."""
+    """NO_PASSWORD if there is no such user."""
     document = collection().find_one({"_id": ObjectId(user_id)}, {"password": 1, "passwordChangedAt": 1})
     return stored_password(document) if document else NO_PASSWORD
 
 
 @asks_database
 def page(after: str | None, limit: int) -> list[User]:
-    """Users in the order of their ids, from behind the id ``after``."""
-    condition = {"_id": {"$gt": ObjectId(after or _BELOW_ALL_IDS)}}  # MongoDB compares with ids of the same kind alone
+    """Users in the order of their ids, after the id ``after``."""
+    condition = {"_id": {"$gt": ObjectId(after or _BELOW_ALL_IDS)}}  # MongoDB compares only ids of the same type
     found = collection().find(condition, current_state().projection).sort("_id", 1).limit(limit)
     return [read_user(document) for document in found]
 
 
 @asks_database
 def set_password(user_id: str, new_hash: str) -> bool:
-    """Store a new hash and end every session, in one write. False when there is no such user."""
+    """Store a new hash and end every session, in one write. False if there is no such user."""
     update = {"$set": {"password": new_hash, "passwordChangedAt": now(), "sessions": []}}
     return collection().update_one({"_id": ObjectId(user_id)}, update).matched_count == 1
 
 
 @asks_database
 def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: bool | None = None) -> bool:
-    """Set what is not None, in one write; disabling ends every session in it. False when there is no such user."""
+    """Set what is not None, in one write. Disabling also ends every session. False if there is no such user."""
     update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
     if roles is not None:
         update["$set"]["roles"] = [*roles]
@@ -147,7 +147,7 @@ def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: boo
 def change_profile(user_id: str, session_id: str, known: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
     """Set the members of the profile in ``changes``, if the others are still as ``known``.
 
-    False if they are not, or the session was ended. What another stack keeps under the name and is no object gives way.
+    False if they are not, or the session has ended. If another stack stored something else there, it is replaced.
     """
     alive = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
     unchanged: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def change_profile(user_id: str, session_id: str, known: Mapping[str, Any], chan
         if name != path and name not in changes:
             unchanged[path] = {"$eq": known[name]} if name in known else {"$exists": False}
     update = {"$set": {f"profile.{name}": value for name, value in changes.items()}}
-    with suppress(WriteError):  # of a profile that is no object
+    with suppress(WriteError):  # the profile is not an object
         if collection().update_one({**alive, **unchanged}, update).matched_count == 1:
             return True
     no_object: tuple[dict[str, Any], ...] = ({"$type": "array"}, {"$not": {"$type": "object"}, "$exists": True})
@@ -168,18 +168,18 @@ def change_profile(user_id: str, session_id: str, known: Mapping[str, Any], chan
 
 @asks_database
 def grant(user_id: str, role: str) -> bool:
-    """False when there is no such user, or one with ROLES_MAX roles."""
+    """False if there is no such user, or the user has ROLES_MAX roles already."""
     with_room = {"_id": ObjectId(user_id), f"roles.{ROLES_MAX - 1}": {"$exists": False}}
     try:
         return collection().update_one(with_room, {"$addToSet": {"roles": role}}).matched_count == 1
-    except WriteError:  # what another stack keeps there is no list, and gives way to ours
+    except WriteError:  # another stack stored something that is not a list; ours replaces it
         no_list = {"_id": ObjectId(user_id), "roles": {"$not": {"$type": "array"}}}
         return collection().update_one(no_list, {"$set": {"roles": [role]}}).matched_count == 1
 
 
 @asks_database
 def revoke(user_id: str, role: str) -> bool:
-    """False when there is no such user."""
+    """False if there is no such user."""
     lists = {"_id": ObjectId(user_id), "roles": {"$type": "array"}}
     return (
         collection().update_one(lists, {"$pull": {"roles": role}}).matched_count == 1
@@ -192,7 +192,7 @@ def is_last_admin(user_id: str) -> bool:
     """Whether no other enabled user has the role admin."""
     others = {
         "roles": ADMIN,
-        "roles.0": {"$exists": True},  # a list: a text of another stack is no role
+        "roles.0": {"$exists": True},  # a list: text that another stack stored is not a role
         "disabledAt": None,
         "_id": {"$ne": ObjectId(user_id), "$type": "objectId"},
     }
@@ -216,10 +216,10 @@ def collection() -> Collection[dict[str, Any]]:
 
 
 def read_user(document: Mapping[str, Any]) -> User:
-    """Reads what another stack wrote as well: roles or times that it lacks, or that are nonsense, count as absent."""
+    """Also reads documents of other stacks: roles or times that are missing or malformed count as absent."""
     roles, created_at, profile = document.get("roles"), document.get("createdAt"), document.get("profile")
     if not isinstance(created_at, datetime):
-        created_at = document["_id"].generation_time  # an ObjectId knows when it was made
+        created_at = document["_id"].generation_time  # an ObjectId contains its time
     return User(
         id=str(document["_id"]),
         email=str(document.get("email", "")),
@@ -235,6 +235,6 @@ def stored_password(document: Mapping[str, Any]) -> StoredPassword:
 
 
 def now() -> datetime:
-    """In milliseconds, as MongoDB keeps it, so that what is answered is what is stored."""
+    """In milliseconds, as MongoDB stores it, so that answers equal what is stored."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -79,7 +79,7 @@ def test_a_password_that_nobody_types_is_explained(users):
     refused = users("create", ALICE)
     assert refused.exit_code == EXIT_BAD_INPUT
     assert refused.stderr.splitlines()[-1] == (
-        "Error: password: none was given. Type it in a terminal, or pipe it in with --password-stdin."
+        "Error: password: missing. Type it in a terminal, or pipe it in with --password-stdin."
     )
 
 

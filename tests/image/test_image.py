@@ -124,6 +124,6 @@ def test_its_user_has_no_home_for_a_database(inside, command):
     ended = run(inside("authservice", *command.split(), **{**nothing, "FLASK_ENV": "development"}))
     assert ended.returncode != 0
     assert ended.stderr.endswith(
-        "the service cannot start:\n  - this user has no home for the embedded database: name a folder in "
+        "the service cannot start:\n  - this user has no home directory for the embedded database: name a folder in "
         "FLASK_INSTANCE_PATH, or a MongoDB in FLASK_MONGO_URI\n"
     )

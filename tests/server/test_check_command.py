@@ -35,7 +35,7 @@ BELIEVES = (
     "than the number of proxies, or the proxy passes the header on as it came"
 )
 KNOWS_NOT = (
-    "wrong  proxies: the service does not know that clients come by https: let the proxy set X-Forwarded-Proto, and "
+    "wrong  proxies: the service does not know that clients use https: let the proxy set X-Forwarded-Proto, and "
     "set FLASK_TRUSTED_PROXIES to the number of proxies that set or extend it"
 )
 
@@ -113,7 +113,7 @@ def test_a_clock_that_is_wrong_is_wrong(environment, offset, said):
 def test_what_is_no_url_is_bad_input(check, environment, url):
     ended = run("authservice", "check", "--url", url, **environment)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "give one such as https://auth.example.com" in ended.stderr
+    assert "give a URL such as https://auth.example.com" in ended.stderr
 
 
 def test_a_service_without_a_proxy_is_0_on_this_machine(check_url, serve):
@@ -129,9 +129,7 @@ def test_a_proxy_that_is_counted_and_not_there_is_wrong(check_url, serve):
 def test_nobody_there_is_wrong(check_url):
     code, lines = check_url(f"http://127.0.0.1:{free_port()}")
     assert code == 1
-    assert lines == [
-        "wrong  url: it does not answer as HTTP does: ConnectionRefusedError: [Errno 111] Connection refused"
-    ]
+    assert lines == ["wrong  url: it does not answer with HTTP: ConnectionRefusedError: [Errno 111] Connection refused"]
 
 
 def test_a_service_that_is_not_ready_is_wrong(check_url, serve):
@@ -173,7 +171,7 @@ def other() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("", "/readyz is answered 200, and not by this service"),
+        ("", "/readyz answers 200, and the answer is not from this service"),
         ("/moved", r"it redirects to 'https://elsewhere.example/\x1b[2J': clients need its own URL"),
         ("/odd", r"the service is not ready: \u001b[2J"),
     ],

@@ -108,7 +108,7 @@ def test_the_address_of_the_metrics_may_come_from_a_file(serve, tmp_path):
         (b"a" * 31, f"must have at least 32 bytes; {ADVICE}"),
         (
             b"thisismykickasssecretthatiwilltotallychangelater\n",
-            f"is a published example that anybody can sign with; {ADVICE}",
+            f"is a published example, so anybody could sign tokens with it; {ADVICE}",
         ),
         (b"\xff" * 40, "is not text; delete it, and the next start makes a new one"),
     ],

@@ -38,7 +38,7 @@ def test_no_secret_is_required_with_the_embedded_database():
 @pytest.mark.parametrize("secret", sorted(PUBLISHED_SECRETS))
 def test_a_published_secret_is_refused(secret):
     assert faults_of({"FLASK_JWT_SECRET_KEY": secret}) == [
-        f"FLASK_JWT_SECRET_KEY is a published example that anybody can sign with; {ADVICE}"
+        f"FLASK_JWT_SECRET_KEY is a published example, so anybody could sign tokens with it; {ADVICE}"
     ]
 
 
@@ -81,11 +81,11 @@ def test_the_variable_wins_over_the_file(tmp_path):
     [
         (None, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: FileNotFoundError"),
         (b"\xff" * 40, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: UnicodeDecodeError"),
-        (b"\0" * 40, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: it holds a NUL"),
+        (b"\0" * 40, "cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: it contains a NUL"),
         (b"", f"must have at least 32 bytes; {ADVICE}"),
         (
             b"thisismykickasssecretthatiwilltotallychangelater\n",
-            f"is a published example that anybody can sign with; {ADVICE}",
+            f"is a published example, so anybody could sign tokens with it; {ADVICE}",
         ),
     ],
     ids=["missing", "not text", "NUL", "empty", "published"],
@@ -101,7 +101,8 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (fault,) = faults_of({"FLASK_JWT_SECRET_KEY_FILE": str(tmp_path / "pipe")})
     assert (
-        fault == "FLASK_JWT_SECRET_KEY cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: it is no regular file"
+        fault
+        == "FLASK_JWT_SECRET_KEY cannot be read from the file in FLASK_JWT_SECRET_KEY_FILE: it is not a regular file"
     )
 
 
