@@ -12,6 +12,7 @@ import requests
 from authservice import serving
 from tests.conftest import ALICE, PASSWORD, SECRET
 from tests.server.processes import pass_guard, run, sign_up, wait_until
+from tests.server.test_refused_reload import asking
 from tests.service import ROOT
 
 DATABASE = {"FLASK_MONGO_URI": "mongodb://127.0.0.1:1/x", "FLASK_JWT_SECRET_KEY": SECRET}
@@ -86,10 +87,8 @@ def test_bad_settings_are_a_list_and_no_traceback(arguments):
     )
 
 
-def test_a_new_master_of_usr2_serves_on_the_same_address(serve, tmp_path):
-    service = serve(workers=1, command=SERVE, cwd=tmp_path)
+def test_a_new_master_of_usr2_takes_over_and_no_request_fails(serve, tmp_path):
     pidfile = tmp_path / "pid"
-    service.stop()
     service = serve(workers=1, command=(*SERVE, "--pid", str(pidfile)), cwd=tmp_path)
     token = sign_up(service, ALICE)
     service.signal(signal.SIGUSR2)
@@ -97,9 +96,11 @@ def test_a_new_master_of_usr2_serves_on_the_same_address(serve, tmp_path):
     wait_until(lambda: new.exists() and new.read_text().strip())
     pid = int(new.read_text())
     try:
-        service.stop()
-        wait_until(lambda: requests.get(f"{service.url}/healthz", timeout=5).ok)
-        assert pass_guard(service, token).status_code == 200
+        with asking(service, token) as failures:
+            wait_until(lambda: service.output().count("Booting worker") == 2)
+            service.stop()
+            assert pass_guard(service, token).status_code == 200
+        assert failures == []
     finally:
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not Path(f"/proc/{pid}").exists())
