@@ -1,1 +1,1 @@
-"""How fast the service is, beside what it is made of: ``tox -e bench``."""
+"""Benchmarks of the service and its building blocks: ``tox -e bench``."""

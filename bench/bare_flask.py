@@ -1,4 +1,4 @@
-"""The least that a guarded route could be: Flask, and the one find_one that the guard does."""
+"""The minimum of a guarded route: Flask, and the one find_one of the guard."""
 
 import os
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A MongoDB-wire server that costs next to nothing: a few users, in memory, for reading alone.
+"""A MongoDB-wire server that costs almost nothing: a few users in memory, read-only.
 
 ``python -m bench.instant_mongo PORT`` reads their documents as BSON from its standard input. It shows what the services
 themselves can do, where the embedded server on the same two cores would be most of what is measured.
@@ -25,7 +25,7 @@ HELLO = {
 
 
 class Answers:
-    """What is said to a command, encoded once where it is always the same."""
+    """The reply to a command. Replies that never change are encoded once."""
 
     def __init__(self, documents: list[dict[str, Any]]) -> None:
         self._by = {field: {document[field]: document for document in documents} for field in ("_id", "email")}

@@ -1,7 +1,7 @@
 """Drive the service and its peers with wrk, print a table, and write bench/results/latest.json.
 
-Everything runs on the same cores in one run. What is compared is measured in turns, and the median of the turns is
-taken, so the ratios mean more than the figures.
+Everything runs on the same cores in one run. Compared servers are measured in turns, and the median of the turns
+counts. The ratios are more reliable than the figures.
 """
 
 import base64
@@ -38,15 +38,15 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 NESTJS = Path(__file__).parent / "nestjs"
 SECRET = "the-bench-signs-with-this-secret-and-nothing-else-does"
 PASSWORD = "correct horse battery"
-PEOPLE = 64  # whose tokens take turns
+PEOPLE = 64  # their tokens take turns
 WORKERS = 2
 COSTS = (10, 12)  # the tutorial's, and the default
-SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))  # of each turn; a sign-in takes longer, and so do its turns
+SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))  # per turn; sign-ins are slower, so their turns are longer
 TURNS = 3
 IN_PROCESS_REQUESTS = 400
 IN_PROCESS_TURNS = 15
 GUNICORN = [sys.executable, "-m", "gunicorn"]
-# Each is told PORT. The service is as it ships; the others are as their documentation has them, and keep connections.
+# Each reads PORT. The service runs as shipped, the others as documented, with keep-alive.
 PEERS = {
     "authservice": [*GUNICORN, "wsgi:app"],
     "bare Flask + find_one (gthread)": [
@@ -136,7 +136,7 @@ def measure(peers: dict[str, list[str]], database: embedded.Server, directory: P
 
 
 def guarded(peers: dict[str, list[str]], environment: dict[str, str], uri: str, server: int, people: Path) -> Any:
-    """Connections -> peer -> figures. All run all the time, and are driven in turns."""
+    """Connections -> peer -> figures. All servers run all the time, and are measured in turns."""
     found: dict[str, dict[str, list[dict[str, float]]]] = {"16": {}, "64": {}}
     token = people.read_text().partition("\n")[0]
     with contextlib.ExitStack() as running:
@@ -200,7 +200,7 @@ def cpu_per_request(environment: dict[str, str], token: str) -> dict[str, float]
     settings = {"MONGO_URI": environment["FLASK_MONGO_URI"], "JWT_SECRET_KEY": SECRET}
     with open(os.devnull, "w") as nowhere:
         apps = {"guarded": create_app(settings), "bare_flask": bare_flask.create_app()}
-        # The log is written, to where nobody looks.
+        # The log is written, but discarded.
         for handler in logging.getLogger("authservice").handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(nowhere)
@@ -236,7 +236,7 @@ def cpu_per_request(environment: dict[str, str], token: str) -> dict[str, float]
 
 
 def sign_ins(url: str, connections: int, seconds: int, email: str) -> dict[str, float]:
-    """As many as possible; what the gate refuses comes again after its Retry-After."""
+    """As many sign-ins as possible. A refused one is repeated after its Retry-After."""
     body = json.dumps({"email": email, "password": PASSWORD})
     script = Path(__file__).with_name("wrk.lua").read_text()
     script += f"\nwrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '{body}'\n"
@@ -249,7 +249,7 @@ def sign_ins(url: str, connections: int, seconds: int, email: str) -> dict[str, 
 def wrk(
     url: str, connections: int, people: Path | None = None, script: str = "", seconds: int = SECONDS
 ) -> dict[str, float]:
-    """What wrk counted; ``rate`` is of the answers with status 200 alone. ``people`` holds a token a line."""
+    """What wrk counted. ``rate`` counts only answers with status 200. ``people`` has one token per line."""
     script = script or str(Path(__file__).with_name("wrk.lua"))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url]
     if people is not None:
@@ -263,14 +263,14 @@ def wrk(
 
 
 def bcrypt_limit(cost: int, seconds: float) -> float:
-    """Checks a second of as many processes as there are workers, at the priority that hashing has in them."""
+    """Checks per second of as many processes as there are workers, with the priority of their hashing threads."""
     command = [sys.executable, "-c", BCRYPT_CHECKS, str(cost), str(seconds)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(WORKERS)]
     return sum(float(process.communicate()[0]) for process in running)
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has just now."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -278,7 +278,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def instant_mongo(documents: bytes) -> Iterator[tuple[str, int]]:
-    """A database that costs next to nothing; its URI and pid."""
+    """A database that costs almost nothing; its URI and pid."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.instant_mongo", str(port)], stdin=subprocess.PIPE, cwd=ROOT
@@ -297,7 +297,7 @@ def instant_mongo(documents: bytes) -> Iterator[tuple[str, int]]:
 def serving(
     command: list[str], environment: dict[str, str], directory: Path, path: str, token: str = ""
 ) -> Iterator[tuple[str, int]]:
-    """A server on a free port, from its first 200 on; its URL and pid."""
+    """Start a server on a free port and wait for its first 200; its URL and pid."""
     port = free_port()
     log = directory / f"{port}.log"
     with log.open("w") as output:
@@ -320,7 +320,7 @@ def serving(
                 if error.code != 503:  # not ready yet
                     sys.exit(f"{command}: {path} was answered {error.code}")
             except (URLError, ConnectionError):
-                pass  # nobody listens yet
+                pass  # not listening yet
             time.sleep(0.01)
         yield url, process.pid
     finally:
@@ -355,7 +355,7 @@ def cpu_seconds(*pids: int) -> float:
 
 
 def proportional_mib(pid: int) -> float:
-    """Memory of a process, with what it shares divided among those that share it."""
+    """Memory of a process. Shared memory is divided among the processes that share it."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""What all tests share: one real database server, a database of its own for each test, an app on it."""
+"""What all tests share: one real database server, and for each test a database and an app."""
 
 import io
 import logging
@@ -31,11 +31,11 @@ CHARLIE = "charlie@example.com"  # has no account
 RUN = uuid.uuid4().hex[:8]  # in the name of every database that this process makes, and drops
 
 for variable in [name for name in os.environ if name.startswith("FLASK_") or name in ("MONGO_URI", "JWT_SECRET_KEY")]:
-    del os.environ[variable]  # whatever the developer's shell has set, tests say what they need
+    del os.environ[variable]  # tests do not depend on the developer's shell
 
 
-# No line of any log of this run may hold one: our secret, the password of the tests, a bcrypt hash, a JWT, a password
-# in a URI.
+# No log line of this run may contain one of these: our secret, the tests' password, a bcrypt hash, a JWT, a password in
+# a URI.
 SECRETS = re.compile(
     rf"{re.escape(SECRET)}|{re.escape(PASSWORD)}|\$2[aby]\$\d\d\$|eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.|mongodb://[^/\s]+:[^/\s]+@"
 )
@@ -43,7 +43,7 @@ SECRETS = re.compile(
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_log_line_holds_a_secret() -> Iterator[None]:
-    """Over the whole run: every record of every test, in the form in which the service writes it."""
+    """Checks every log record of the run, as the service writes it."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JSONFormatter())
@@ -93,7 +93,7 @@ def uri_through(server_uri: str, database: Database[dict[str, Any]]) -> Callable
 
 @pytest.fixture(scope="session")
 def database_client(server_uri: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of the tests' own, to look into the database behind the service's back."""
+    """The tests' own client, to look into the database directly."""
     with MongoClient(server_uri, tz_aware=True) as client:
         yield client
         if GIVEN_URI:  # it outlives the run
@@ -118,7 +118,7 @@ def settings(mongo_uri: str) -> dict[str, Any]:
     """What ``create_app`` gets; a test may change it before it asks for ``app``."""
     return {
         "MONGO_URI": mongo_uri,
-        "MONGO_TIMEOUT_MS": 30_000,  # a slow machine is no failure of the database
+        "MONGO_TIMEOUT_MS": 30_000,  # a slow machine must not look like a failing database
         "JWT_SECRET_KEY": SECRET,
         "BCRYPT_LOG_ROUNDS": 4,
         "BCRYPT_QUEUE": 100,
@@ -127,7 +127,7 @@ def settings(mongo_uri: str) -> dict[str, Any]:
 
 @pytest.fixture
 def make_app(settings: dict[str, Any]) -> Iterator[Callable[..., Flask]]:
-    """``make_app(NAME=value)``: an app with further settings, whose client is closed with the test."""
+    """``make_app(NAME=value)``: an app with more settings. Its client is closed after the test."""
     made: list[Flask] = []
 
     def make(**more: Any) -> Flask:
@@ -159,9 +159,9 @@ def alice(client: FlaskClient) -> str:
 
 @pytest.fixture
 def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start real gunicorns: ``serve(workers=2, FLASK_X=...)``; all are stopped with the test.
+    """Start real gunicorns: ``serve(workers=2, FLASK_X=...)``. All are stopped after the test.
 
-    Each is waited for until ``ready`` is answered 200; "" waits for nothing.
+    It waits until ``ready`` answers 200; "" does not wait.
     """
     running: list[Service] = []
 

@@ -15,16 +15,16 @@ START_SECONDS = 30
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has just now."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Service:
-    """``gunicorn wsgi:app`` as the README starts it; an empty string in ``environment`` removes the variable.
+    """``gunicorn wsgi:app`` as in the README. An empty string in ``environment`` removes the variable.
 
-    ``command`` is what ``python`` is given in place of it.
+    ``command`` replaces the arguments of ``python``.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Service:
         self.process.send_signal(number)
 
     def stop(self) -> int:
-        """End it gracefully; its exit code."""
+        """Stop it gracefully, and return its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
             try:

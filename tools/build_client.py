@@ -1,4 +1,4 @@
-"""Build the client into authservice/static/client/. Without npm it says so, and fails only in CI."""
+"""Build the client into authservice/static/client/. Without npm it prints a hint, and fails only in CI."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ def main() -> int:
     npm = shutil.which("npm")
     if npm is None:
         print(
-            "npm is missing: the client that is committed stays as it is.\n"
+            "npm is missing: the committed client is not changed.\n"
             "Install Node.js 20.19 or newer (https://nodejs.org), then run this again.",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""Make the README's pictures from the running service: ``tox -e screenshots``."""
+"""Take the README's pictures of the running service: ``tox -e screenshots``."""
 
 import tempfile
 from pathlib import Path
@@ -54,7 +54,7 @@ def take_client(browser: Browser, url: str) -> None:
 
 
 def take_docs(browser: Browser, url: str) -> None:
-    """The guarded route, tried out with a token."""
+    """The guarded route, called with a token."""
     page = browser.new_page(viewport={"width": 960, "height": 860})
     answer = page.request.post(f"{url}/auth", data={"email": NATALIE[0], "password": NATALIE[1]})
     page.goto(f"{url}/docs")

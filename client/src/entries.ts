@@ -1,4 +1,4 @@
-/** The list of a user's sessions, in words that the user knows. */
+/** The list of a user's sessions, described for the user. */
 export interface SessionEntry {
   id: string;
   lastUsedAt: string;

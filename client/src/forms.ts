@@ -1,7 +1,7 @@
-/** Forms of Ionic inputs: what was typed, and what is wrong with it beside the field that it is about. */
+/** Forms of Ionic inputs, with each error beside its field. */
 import { Problem } from './session';
 
-/** Refusals that are about a form's first field; a 422 says by itself where its faults are. */
+/** Refusals about a form's first field. A 422 names its fields itself. */
 const ABOUT_FIRST_FIELD = new Set(['email_taken', 'password_wrong']);
 
 export class Form {
@@ -39,7 +39,7 @@ export class Form {
     }
   }
 
-  /** Puts each fault beside its field and goes to the first; what is about no field of this form is returned. */
+  /** Shows each error beside its field and focuses the first one. Returns the errors of no field. */
   async show(error: unknown): Promise<string> {
     if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
     const [firstName] = this.#inputs.keys();

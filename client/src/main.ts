@@ -12,7 +12,7 @@ const find = <T extends HTMLElement>(id: string): T => document.getElementById(i
 const mode = find<HTMLIonSegmentElement>('mode');
 const isCreating = (): boolean => mode.value === 'create';
 
-/** Beside what the page shows by itself, which is whether somebody is signed in, and who. */
+/** In addition to the page itself, which shows who is signed in. */
 const NEWS: Record<Change, string> = {
   'signed-in': '',
   resumed: '',
@@ -25,7 +25,7 @@ const NEWS: Record<Change, string> = {
 function say(message: string, problem = ''): void {
   find('status').textContent = message;
   find('problem').textContent = problem;
-  if (message || problem) find('messages').scrollIntoView({ block: 'nearest' }); // what was pressed may be far below
+  if (message || problem) find('messages').scrollIntoView({ block: 'nearest' }); // the pressed button may be far below
 }
 
 function showMode(): void {
@@ -45,14 +45,14 @@ function show(view: View): void {
   else showEntries(find('sessions'), [], () => undefined);
 }
 
-/** One thing that the user asked for: its outcome is said, beside the field where it is about one. */
+/** Runs one action of the user and shows its result, an error beside its field. */
 async function attempt(action: () => Promise<string | undefined>, form?: Form): Promise<void> {
   say('');
   try {
     const message = await action();
     if (message !== undefined) say(message);
   } catch (error) {
-    if (error instanceof Superseded || error instanceof NotSignedIn) return; // the change of session has been said
+    if (error instanceof Superseded || error instanceof NotSignedIn) return; // the change of session was announced
     say('', form ? await form.show(error) : sentence(error));
   }
 }
@@ -79,10 +79,10 @@ async function endEntry(id: string): Promise<string> {
   try {
     await session.call('DELETE', `/auth/sessions/${encodeURIComponent(id)}`);
   } catch (error) {
-    if (!(error instanceof Problem) || error.status !== 404) throw error; // 404: it had ended before
+    if (!(error instanceof Problem) || error.status !== 404) throw error; // 404: it ended before
   }
   await refreshEntries();
-  find('who').focus(); // the button that was pressed is gone
+  find('who').focus(); // the pressed button is gone
   return 'That session is signed out.';
 }
 

@@ -2,7 +2,7 @@
  * The session with the service. Nothing in this file knows Ionic or the page: copy it into any front-end.
  *
  * The access token lives in memory and nowhere else. The refresh token lives in an HttpOnly cookie, which no script
- * can read, or, where cookies do not serve (Capacitor, Electron), in the RefreshTokenStore that the app brings along.
+ * can read, or, where cookies do not work (Capacitor, Electron), in a RefreshTokenStore that the app provides.
  */
 
 export interface User {
@@ -31,7 +31,7 @@ export interface Fault {
   detail: string;
 }
 
-/** An answer that is no success: RFC 9457 problem details. Decide by `code`, show `message`, log `detail`. */
+/** An error answer: RFC 9457 problem details. Decide by `code`, show `message`, log `detail`. */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;
@@ -47,7 +47,7 @@ export class Problem extends Error {
   }
 }
 
-/** No answer at all: the service is away, the network is, or the time was up. */
+/** No answer: the service or the network is down, or the request timed out. */
 export class Unreachable extends Error {
   constructor(message = 'The service does not answer. Check your connection and try again.') { super(message); }
 }
@@ -57,7 +57,7 @@ export class Superseded extends Error {
   constructor(message = 'This was not done, because your session has ended or changed.') { super(message); }
 }
 
-/** Nobody is signed in, so nothing was sent. */
+/** Nobody is signed in, so no request was sent. */
 export class NotSignedIn extends Error {
   constructor(message = 'Sign in first.') { super(message); }
 }
@@ -85,11 +85,11 @@ interface SignedIn {
 type News = { kind: 'signed-in'; userId: string } | { kind: 'signed-out' };
 
 const ANSWER_MS = 10_000;
-const EARLY_SECONDS = 30; // a token is renewed before it expires on its way
-const LOCK_MS = 15_000; // more than one answer takes, so that waiting ends only when the other tab hangs
+const EARLY_SECONDS = 30; // a token is renewed early, so that it does not expire on its way
+const LOCK_MS = 15_000; // longer than one answer takes, so the wait ends only if the other tab hangs
 const NAME = 'authservice.session'; // the lock, the channel, and the marker below share it
 
-/** All that localStorage knows: that asking for a refresh is worth a request, or that a log-out must yet be told. */
+/** All that localStorage holds: a session may exist, or the service still has to be told about a sign-out. */
 type Marker = 'may-exist' | 'to-be-ended';
 
 export class Session extends ChangeTarget {
@@ -99,13 +99,13 @@ export class Session extends ChangeTarget {
   #token: string | undefined;
   #renewAt = 0;
   #user: User | undefined;
-  /** A sign-in or sign-out aborts the era before it: an answer that belongs to that one is dropped. */
+  /** A sign-in or sign-out aborts the previous era, and answers that belong to it are dropped. */
   #era = new AbortController();
   #renewal: Promise<boolean> | undefined;
   #ending: Promise<void> | undefined;
   #tabs: BroadcastChannel | undefined;
 
-  /** `base` is where the service is, without a slash at its end; `store` switches from the cookie to the body. */
+  /** `base` is the URL of the service, without a final slash. With `store` no cookie is used. */
   constructor(base: string, { origins = [], store }: Options = {}) {
     super();
     this.#base = base;
@@ -125,7 +125,7 @@ export class Session extends ChangeTarget {
   }
 
   async signIn(email: string, password: string): Promise<void> {
-    // A log-out comes first: its late answer would clear the cookie of the new session.
+    // A pending sign-out comes first: its late answer would clear the cookie of the new session.
     if (read() === 'to-be-ended') await this.#end().catch(() => undefined);
     this.#begin();
     await this.#keep(await this.#ask('POST', '/auth', { email, password, cookie: this.#store === undefined }));
@@ -133,7 +133,7 @@ export class Session extends ChangeTarget {
     this.#announce('signed-in');
   }
 
-  /** Ends the session in every tab, then at the service. Throws if that could not be told: `resume` tells it later. */
+  /** Ends the session in every tab, then at the service. Throws if the service cannot be told; `resume` tells it later. */
   async signOut(): Promise<void> {
     mark('to-be-ended');
     this.#forget('signed-out');
@@ -141,15 +141,15 @@ export class Session extends ChangeTarget {
     await this.#end();
   }
 
-  /** Picks the session up after a reload; false where there is none. */
+  /** Resumes the session after a reload; false if there is none. */
   async resume(): Promise<boolean> {
     if (read() === 'to-be-ended') await this.#end();
     return (await this.accessToken()) !== undefined;
   }
 
   /**
-   * A token to send as `Authorization: Bearer`, renewed where it must be; undefined when nobody is signed in.
-   * Ask `reaches` before you send it. When an API has `refused` it with a 401, hand it in to get another one.
+   * A token to send as `Authorization: Bearer`, renewed if necessary; undefined if nobody is signed in.
+   * Call `reaches` before you send it. If an API `refused` it with a 401, pass it in to get a new one.
    */
   async accessToken(refused?: string): Promise<string | undefined> {
     this.#listen();
@@ -157,7 +157,7 @@ export class Session extends ChangeTarget {
     const era = this.#era.signal;
     const mayExist = this.#user ?? (this.#store === undefined ? read() : await this.#store.read());
     const isIn = mayExist && read() !== 'to-be-ended' && (await this.#renew('resumed'));
-    era.throwIfAborted(); // what one user asked is never done as another, nor as nobody
+    era.throwIfAborted(); // a request of one user is never sent as another user, or as nobody
     return isIn ? this.#token : undefined;
   }
 
@@ -168,7 +168,7 @@ export class Session extends ChangeTarget {
     return /^https?:$/.test(protocol) && (this.#origins.has(origin) || origin === new URL(this.#base, here).origin);
   }
 
-  /** The global `fetch`, with the access token where somebody is signed in, for what `reaches` allows. */
+  /** The global `fetch` with the access token, if somebody is signed in, for URLs that `reaches` allows. */
   async fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const request = new Request(input, init);
     if (!this.reaches(request.url)) throw new TypeError(`${request.url} is not of the origins of this session.`);
@@ -186,7 +186,7 @@ export class Session extends ChangeTarget {
     return response;
   }
 
-  /** A request to the service that needs the session. An access token that is no longer good is renewed, once. */
+  /** A request to the service that needs the session. An access token that is refused is renewed once. */
   async call<T = void>(method: string, path: string, body?: unknown): Promise<T> {
     const era = this.#era.signal;
     return this.#withToken((token) => this.#ask<T>(method, path, body, token, era));
@@ -197,7 +197,7 @@ export class Session extends ChangeTarget {
     const era = this.#era.signal;
     const change = (token: string): Promise<SignedIn> =>
       this.#ask('PUT', '/users/me/password', { currentPassword, newPassword }, token, era);
-    // In turn, for a renewal meanwhile would use the refresh token that this replaces.
+    // In turn, because a concurrent renewal would use the refresh token that this replaces.
     await this.#withToken((token) => this.#inTurn(async () => this.#keep(await change(token))));
   }
 
@@ -209,7 +209,7 @@ export class Session extends ChangeTarget {
     this.#tell({ kind: 'signed-out' });
   }
 
-  /** Stops listening to other tabs and drops what is under way, without an event; `resume` picks it up again. */
+  /** Stops listening to other tabs and drops pending requests, without an event. `resume` starts again. */
   close(): void {
     this.#tabs?.close();
     this.#tabs = undefined;
@@ -225,7 +225,7 @@ export class Session extends ChangeTarget {
     });
   }
 
-  /** One renewal at a time in this tab, whoever asks; `news` is said where nobody was signed in. */
+  /** One renewal at a time in this tab. `news` is announced if nobody was signed in before. */
   #renew(news: Change): Promise<boolean> {
     const era = this.#era.signal;
     const renewal = (this.#renewal ??= this.#inTurn(() => this.#refresh(era, news)).finally(() => {
@@ -235,8 +235,8 @@ export class Session extends ChangeTarget {
   }
 
   /**
-   * One at a time in all tabs, for a refresh token is good for one use. Where the browser has no locks (a page over
-   * plain HTTP), or a tab that hangs holds on to it, it goes ahead: the service forgives two uses within seconds.
+   * One at a time in all tabs, because a refresh token is good for one use. If the browser has no locks (a page over
+   * plain HTTP), or a tab hangs and keeps the lock, it goes ahead: the service accepts two uses within seconds.
    */
   async #inTurn<T>(action: () => Promise<T>): Promise<T> {
     if (typeof navigator === 'undefined' || navigator.locks === undefined) return action();
@@ -257,7 +257,7 @@ export class Session extends ChangeTarget {
       if (before === undefined) {
         this.#announce(news);
       } else if (before !== answer.user.id) {
-        this.#begin(); // whatever the user before is still waiting for is not for this one
+        this.#begin(); // answers for the previous user are not for this one
         this.#announce('signed-in-elsewhere');
       }
       return true;
@@ -283,7 +283,7 @@ export class Session extends ChangeTarget {
     return (this.#ending ??= this.#endAtService().finally(() => { this.#ending = undefined; }));
   }
 
-  /** By the refresh token alone: the access token may have expired, and the cookie has to be cleared as well. */
+  /** Only with the refresh token: the access token may have expired, and the cookie must be cleared too. */
   async #endAtService(): Promise<void> {
     const refreshToken = await this.#store?.read();
     if (this.#store === undefined || refreshToken) {
@@ -308,20 +308,20 @@ export class Session extends ChangeTarget {
     if (why !== undefined) this.#announce(why);
   }
 
-  /** Lazily, for an open channel keeps a page out of the browser's cache, and a server that renders awake. */
+  /** Lazily, because an open channel keeps a page out of the browser's cache, and a rendering server running. */
   #listen(): void {
     if (this.#tabs !== undefined || typeof document === 'undefined' || typeof BroadcastChannel === 'undefined') return;
     this.#tabs = new BroadcastChannel(NAME);
     this.#tabs.onmessage = ({ data }: MessageEvent<News>) => void this.#hear(data);
   }
 
-  /** What another tab did. The marker is that tab's to write: this one may read it a moment too late. */
+  /** Reacts to another tab. That tab writes the marker, because this one may read it a moment too late. */
   async #hear(news: News): Promise<void> {
     const before = this.#user?.id;
     if (news.kind === 'signed-out') {
       this.#forget(before === undefined ? undefined : 'signed-out-elsewhere');
     } else if (news.userId !== before && this.#store === undefined) {
-      // The cookie is another user's now, and a tab must not show one user and act as another.
+      // The cookie now belongs to another user. A tab must not show one user and act as another.
       this.#forget();
       const era = this.#era.signal;
       const isIn = await this.#renew('signed-in-elsewhere').catch(() => false);
@@ -357,7 +357,7 @@ export class Session extends ChangeTarget {
   }
 }
 
-/** A signal that fires after a time or with `other`, and what stops its clock. AbortSignal.any needs Safari 17.4. */
+/** A signal that fires after a time or with `other`, and a function that stops it. AbortSignal.any needs Safari 17.4. */
 function deadline(milliseconds: number, other?: AbortSignal): [AbortSignal, () => void] {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
@@ -375,13 +375,13 @@ function problem({ status, headers }: Response, text: string): Problem {
     const { code, title, detail, errors } = details;
     const message = sentence(status, details, Number(headers.get('Retry-After')));
     if (code && title) return new Problem(status, code, message, detail, errors);
-  } catch { /* not ours: a proxy in between has answered */ }
+  } catch { /* not ours: a proxy in between answered */ }
   return new Problem(status, 'unknown', `The service answered ${status}. Try again later.`);
 }
 
 const SPEAKS_TO_PEOPLE = new Set(['credentials_invalid', 'email_taken', 'last_admin', 'role_missing', 'roles_full']);
 
-/** What a person can make of it: `detail` is mostly for whoever wrote the app. */
+/** A sentence for the user. `detail` is mostly for the developer. */
 function sentence(status: number, { code, title, detail, errors = [] }: Details, waitSeconds: number): string {
   if (errors.length > 0) return errors.map((fault) => `${label(fault.pointer)}${fault.detail}`).join(' ');
   if (waitSeconds > 0) return `${title}. Try again in ${waitSeconds === 1 ? 'a second' : `${waitSeconds} seconds`}.`;
@@ -392,18 +392,18 @@ function sentence(status: number, { code, title, detail, errors = [] }: Details,
   return `This app and the service do not understand each other (${code}). Reload the page and try again.`;
 }
 
-/** `/currentPassword` is what people know as `Current password: `. */
+/** `/currentPassword` becomes `Current password: `. */
 function label(pointer: string): string {
   const name = pointer.slice(1).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return name && `${name.charAt(0).toUpperCase()}${name.slice(1)}: `;
 }
 
-/** Storage may be barred: then asking for a refresh costs one request. A server that renders has no session at all. */
+/** If storage is blocked, a refresh costs one request. A rendering server has no session. */
 function read(): Marker | undefined {
   if (typeof document === 'undefined') return undefined;
   try { return (localStorage.getItem(NAME) as Marker | null) ?? undefined; } catch { return 'may-exist'; }
 }
 
 function mark(marker: Marker | undefined): void {
-  try { if (marker) localStorage.setItem(NAME, marker); else localStorage.removeItem(NAME); } catch { /* barred */ }
+  try { if (marker) localStorage.setItem(NAME, marker); else localStorage.removeItem(NAME); } catch { /* blocked */ }
 }

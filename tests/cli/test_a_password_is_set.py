@@ -1,4 +1,4 @@
-"""``flask users set-password`` helps who has forgotten the password, and signs out whoever knew the old one."""
+"""``flask users set-password`` replaces a forgotten password, and ends all sessions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,7 +39,7 @@ def test_every_session_has_ended_and_nobody_elses(users, client, alice):
     sign_in(client, BOB)
 
 
-@pytest.mark.parametrize("password", ["new for a foreign user", "\u00e9" * 100 + "a tail beyond 72 bytes"])
+@pytest.mark.parametrize("password", ["new for a legacy user", "\u00e9" * 100 + "a tail beyond 72 bytes"])
 def test_a_user_of_another_stack_gets_one_that_counts_whole(users, client, database, password):
     document = {"_id": ObjectId(), "email": "Josh@Example.com", "password": None, "__v": 0}
     database.users.insert_one(document)

@@ -113,8 +113,8 @@ def test_deleting_leaves_nothing(users, client, alice, database, arguments, answ
 
 @pytest.mark.parametrize("command", [["show"], ["disable"], ["enable"], ["delete", "--yes"]])
 def test_a_mixed_case_e_mail_of_another_stack_is_found_as_it_is_stored(users, database, command):
-    foreign = ObjectId()
-    database.users.insert_one({"_id": foreign, "email": "Natalie@Example.com", "password": "$2b$10$x", "__v": 0})
+    legacy = ObjectId()
+    database.users.insert_one({"_id": legacy, "email": "Natalie@Example.com", "password": "$2b$10$x", "__v": 0})
     assert users(*command, "Natalie@Example.com").exit_code == 0
     assert users("show", "Nobody@Example.com").exit_code == 1
 

@@ -1,4 +1,4 @@
-"""FLASK_CLAIMS: what does not name a function that can be imported stops the start, and is named."""
+"""FLASK_CLAIMS: a value that does not name a function stops the start, with the reason."""
 
 import os
 import subprocess

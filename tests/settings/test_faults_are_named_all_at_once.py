@@ -1,4 +1,4 @@
-"""A bad setting stops the start and is named, all of them in one start, and no fault tells a secret."""
+"""Bad settings stop the start, all are named at once, and no message contains a secret."""
 
 import pytest
 
@@ -105,4 +105,4 @@ def test_the_instance_folder_is_an_absolute_path(text):
 @pytest.mark.parametrize("name", ["JWT_ISSUER", "JWT_AUDIENCE"])
 def test_an_issuer_and_an_audience_are_not_empty(name):
     assert faults_of(**{f"FLASK_{name}": ""}) == [f"FLASK_{name} must not be empty"]
-    assert load({**GOOD, f"FLASK_{name}": "null"})[name] == "null"  # text, whatever JSON would make of it
+    assert load({**GOOD, f"FLASK_{name}": "null"})[name] == "null"  # text, not JSON

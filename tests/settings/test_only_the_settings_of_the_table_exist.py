@@ -1,4 +1,4 @@
-"""A FLASK_* variable that is not in the table stops the start: it would be ignored, or reach an extension unchecked."""
+"""An unknown FLASK_* variable stops the start: it would be ignored, or reach an extension unchecked."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The signing secret: long enough, not a published one, kept as it was written, from a variable or a file."""
+"""The signing secret: long enough, not published, used exactly as written, from a variable or a file."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def faults_of(environ):
     return raised.value.faults
 
 
-def test_a_secret_is_required_with_a_database_of_ones_own():
+def test_a_secret_is_required_with_your_own_database():
     assert faults_of({}) == [f"FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; {ADVICE}"]
 
 

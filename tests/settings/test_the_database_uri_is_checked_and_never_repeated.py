@@ -1,4 +1,4 @@
-"""FLASK_MONGO_URI: what is refused, without its password in the words; and what it says wins over our options."""
+"""FLASK_MONGO_URI: bad values are refused without repeating the password, and its options win over ours."""
 
 import pytest
 from bson.codec_options import CodecOptions, DatetimeConversion
