@@ -1,4 +1,4 @@
-"""/admin: what users with the role admin may do for others."""
+"""/admin: what users with the role admin can do with other accounts."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from authservice.store.users import ADMIN, User
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.guards import OF_GUARD, SECURITY, jwt_required, roles_required
 
-blueprint = Blueprint("admin", __name__, url_prefix="/admin/users", description="Looking after other people's accounts")
+blueprint = Blueprint("admin", __name__, url_prefix="/admin/users", description="Managing other users' accounts")
 OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
 
 
@@ -30,7 +30,7 @@ OF_ADMIN = (*OF_GUARD, errors.RoleMissing)
 def list_users(query: dict[str, Any]) -> dict[str, Any]:
     """List users, or find one by e-mail
 
-    They come in the order of their ids, a page at a time: send `nextCursor` as `cursor` to get the next page.
+    Users are in the order of their ids, in pages: send `nextCursor` as `cursor` to get the next page.
     """
     if "email" in query:
         return {"users": service.find_by_email(query["email"]), "nextCursor": None}
@@ -46,7 +46,7 @@ def list_users(query: dict[str, Any]) -> dict[str, Any]:
 def show_user(user_id: str) -> dict[str, Any]:
     """Show a user
 
-    With the user's sessions, the most recently used first.
+    The answer has the user's sessions, the most recently used first.
     """
     user = service.get_user(user_id)
     return {**vars(user), "sessions": service.sessions_of(user)}
@@ -74,7 +74,7 @@ def change_user(body: dict[str, Any], user_id: str) -> User:
 def delete_user(user_id: str) -> Response:
     """Delete a user
 
-    The account goes with everything in it, and cannot be brought back.
+    It deletes everything in the account and cannot be undone.
     """
     service.delete(service.get_user(user_id))
     return no_content()
@@ -88,7 +88,7 @@ def delete_user(user_id: str) -> Response:
 def end_user_sessions(user_id: str) -> Response:
     """Sign a user out everywhere
 
-    Every session of the user ends.
+    It ends every session of the user.
     """
     service.end_sessions(service.get_user(user_id))
     return no_content()

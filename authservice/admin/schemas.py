@@ -1,4 +1,4 @@
-"""What goes in and out of /admin."""
+"""The bodies and answers of /admin."""
 
 from typing import Any
 
@@ -10,14 +10,16 @@ from authservice.web.fields import Email, Flag, Number, Text, at_most, pattern
 from authservice.web.parsing import Body, fault
 
 PAGE_MAX = 100
-_is_cursor = pattern("[0-9a-f]{24}", "invalid_cursor", "Send the nextCursor of the page before.")
-_is_role = pattern("[a-z][a-z0-9_-]{0,31}", "invalid_role", "Use 1 to 32 of a-z, 0-9, _ and -, a letter first.")
+_is_cursor = pattern("[0-9a-f]{24}", "invalid_cursor", "Send the nextCursor of the previous page.")
+_is_role = pattern(
+    "[a-z][a-z0-9_-]{0,31}", "invalid_role", "Use 1 to 32 of a-z, 0-9, _ and -, and begin with a letter."
+)
 
 
 class PageQuerySchema(Body):
-    cursor = Text(validate=_is_cursor, metadata={"description": "The nextCursor of the page before"})
+    cursor = Text(validate=_is_cursor, metadata={"description": "The nextCursor of the previous page"})
     limit = Number(1, PAGE_MAX, load_default=50, metadata={"example": 50})
-    email = Email(metadata={"description": "The one user with this e-mail"})
+    email = Email(metadata={"description": "Find the user with this e-mail"})
 
 
 class UserChangeSchema(Body):

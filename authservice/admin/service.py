@@ -1,4 +1,4 @@
-"""The use cases of admins and of the command line: looking after other people's accounts."""
+"""The use cases of admins and of the command line: managing other users' accounts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def find_user(email: str) -> User:
 
 
 def all_users() -> Iterator[User]:
-    """Every user, read a page at a time."""
+    """Every user, read in pages."""
     page = users.page(None, PAGE_SIZE)
     while page:
         yield from page
@@ -30,13 +30,13 @@ def all_users() -> Iterator[User]:
 
 
 def find_by_email(email: str) -> list[User]:
-    """The one user with the e-mail in whatever case, or none. Raises EmailAmbiguous."""
+    """The user with the e-mail in any case, or an empty list. Raises EmailAmbiguous."""
     user = lookup.find_by_email(emails.spellings(email))
     return [user] if user else []
 
 
 def page(after: str | None, limit: int) -> list[User]:
-    """Up to ``limit`` users in the order of their ids, from behind the id ``after``."""
+    """Up to ``limit`` users in the order of their ids, after the id ``after``."""
     return users.page(after, limit)
 
 
@@ -49,12 +49,12 @@ def get_user(user_id: str) -> User:
 
 
 def sessions_of(user: User) -> list[Session]:
-    """The user's living sessions, the most recently used first."""
+    """The user's active sessions, the most recently used first."""
     return sessions.of(user.id)
 
 
 def end_sessions(user: User) -> None:
-    """End every session of the user, on the next request."""
+    """End every session of the user, effective on the next request."""
     were_alive = sessions.end_all(user.id)
     audit.record("end_sessions", "ok", target_id=user.id)
     if were_alive:
@@ -69,7 +69,7 @@ def change(
     event: str = "change_user",
     keep_an_admin: bool = True,
 ) -> User:
-    """Set what is not None, effective on the user's next request; the user as it is then.
+    """Set what is not None, effective on the user's next request. Returns the changed user.
 
     Raises UserUnknown, and LastAdmin if no enabled admin would be left.
     """
@@ -87,7 +87,7 @@ def delete(user: User, *, keep_an_admin: bool = True) -> None:
     """Delete the user with everything. Raises UserUnknown, and LastAdmin if no enabled admin would be left."""
     with _last_admin_stays("delete", user, stays_admin=not keep_an_admin):
         if keep_an_admin and _is_working_admin(user):
-            _require(users.change(user.id, is_disabled=True))  # what can be undone comes first
+            _require(users.change(user.id, is_disabled=True))  # disabling can be undone, so it comes first
     _require(users.delete(user.id))
     audit.record("delete", "ok", target_id=user.id)
     signals.send(signals.user_deleted, user)
@@ -117,7 +117,7 @@ def _is_working_admin(user: User) -> bool:
 
 
 def set_password(user: User, password: str) -> None:
-    """Set a new password and end every session, on the next request. Raises HashingBusy, UserUnknown."""
+    """Set a new password and end every session, effective on the next request. Raises HashingBusy, UserUnknown."""
     _require(users.set_password(user.id, passwords.hash_password(password)))
     audit.record("set_password", "ok", target_id=user.id)
     signals.send(signals.password_changed, user)

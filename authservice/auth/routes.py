@@ -1,4 +1,4 @@
-"""/auth: sign in, refresh, sign out, your sessions, and the guard for services that are not ours."""
+"""/auth: sign in, refresh, sign out, your sessions, and the guard for other services."""
 
 from typing import Any
 from urllib.parse import quote
@@ -33,7 +33,7 @@ from authservice.web.timing import wait_for_the_grid
 
 _PAIR, _PAIR_BY_COOKIE = TokenSchema(), TokenSchema(exclude=["refreshToken"])
 
-blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in, and the sessions that it starts")
+blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in, and your sessions")
 
 
 @blueprint.route("", methods=["POST"])
@@ -49,8 +49,8 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing
 def sign_in(body: dict[str, Any]) -> Any:
     """Sign in: exchange an e-mail and a password for tokens
 
-    With `cookie: true` the refresh token comes in an HttpOnly cookie, and not in the answer; with the header
-    X-Requested-With the session of the cookie that it replaces is ended.
+    With `cookie: true` the refresh token is in an HttpOnly cookie and not in the answer. With the header
+    X-Requested-With, the session of the replaced cookie ends.
     """
     by_cookie = body.get("cookie", False)
     replaced = own_refresh_cookie() if by_cookie else None
@@ -81,8 +81,8 @@ def sign_in(body: dict[str, Any]) -> Any:
 def refresh(body: dict[str, str]) -> Any:
     """Swap a refresh token for a new pair
 
-    The token comes in the body, or in the cookie with the header X-Requested-With; `{}` is for the cookie. It is good
-    for one use; for REFRESH_GRACE_SECONDS after that it gets the same new pair again.
+    Send the token in the body; or send `{}`, the cookie and the header X-Requested-With. A token is good for one use.
+    For REFRESH_GRACE_SECONDS after that it gets the same new pair again.
     """
     by_cookie = "refreshToken" not in body
     presented = refresh_cookie() if by_cookie else body["refreshToken"]
@@ -104,8 +104,8 @@ def refresh(body: dict[str, str]) -> Any:
 def sign_out(body: dict[str, str]) -> Response:
     """Sign out
 
-    The session ends that the token belongs to: the one in the body, in the cookie, or in the Authorization header. A
-    session that has ended already is no error.
+    It ends the session of the token in the body, in the cookie, or in the Authorization header. It is no error if the
+    session has already ended.
     """
     presented = body.get("refreshToken")
     if presented is None and ("X-Requested-With" in request.headers or not _has_bearer()):
@@ -121,7 +121,7 @@ def sign_out(body: dict[str, str]) -> Response:
 def list_sessions() -> dict[str, Any]:
     """List your sessions
 
-    The most recently used one is the first.
+    The most recently used session is first.
     """
     mine = service.list_sessions(current_user())
     return {"sessions": [{**vars(session), "current": session.id == current_session_id()} for session in mine]}
@@ -148,7 +148,7 @@ def end_session(session_id: str) -> Response:
 def end_sessions(query: dict[str, str]) -> Response:
     """End all of your sessions, or all but this one
 
-    `scope=others` spares the session of this request's token.
+    `scope=others` keeps the session of this request's token.
     """
     service.end_sessions(current_user(), current_session_id() if query["scope"] == "others" else None)
     return no_content()
@@ -167,20 +167,20 @@ def end_sessions(query: dict[str, str]) -> Response:
 )
 @blueprint.refusals(*OF_GUARD, errors.RoleMissing, errors.ValidationFailed, security=SECURITY)
 def verify(query: dict[str, str]) -> Response:
-    """Say whether a token is good, to a proxy
+    """Check a token for a proxy
 
-    For nginx's auth_request and Traefik's ForwardAuth: who it is stands in the headers.
+    For nginx's auth_request and Traefik's ForwardAuth. The headers of the answer name the user.
     """
     user = current_user()
     if "role" in query and query["role"] not in user.roles:
         raise errors.RoleMissing
-    # A comma in a role of another stack would make two of it, so it is quoted there.
+    # A role of another stack may have a comma, which would split it: so it is quoted.
     roles = ",".join(_plain(role).replace(",", "%2C") for role in user.roles)
     return no_content({"X-Auth-User-Id": user.id, "X-Auth-Email": _plain(user.email), "X-Auth-Roles": roles})
 
 
 def token_answer(signed_in: SignedIn, *, by_cookie: bool) -> Response:
-    """The tokens; with ``by_cookie`` the refresh token stands in the cookie and nowhere else."""
+    """The tokens. With ``by_cookie`` the refresh token is only in the cookie."""
     response = jsonify((_PAIR_BY_COOKIE if by_cookie else _PAIR).dump(signed_in))
     if by_cookie:
         set_refresh_cookie(response, signed_in.refresh_token, signed_in.refresh_expires_in_seconds)
@@ -192,5 +192,5 @@ def _has_bearer() -> bool:
 
 
 def _plain(text: str) -> str:
-    """A header's value: ASCII as it is, all else percent-encoded UTF-8 (RFC 9110 section 5.5)."""
+    """A header's value: ASCII unchanged, the rest as percent-encoded UTF-8 (RFC 9110 section 5.5)."""
     return quote(text, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}~")

@@ -1,4 +1,4 @@
-"""What goes in and out of /auth, and how every feature shows a user and a session."""
+"""The bodies and answers of /auth, and how every feature shows a user and a session."""
 
 from marshmallow import Schema, fields
 
@@ -10,16 +10,16 @@ from authservice.web.profile import ProfiledSchema
 class SignInSchema(Body):
     email = Email(required=True)
     password = Password(required=True)
-    # No load_default: generators of clients make a field with a default one that must be sent.
+    # No load_default: client generators would make the field a required one.
     cookie = Flag(
-        metadata={"description": "Keep the refresh token in an HttpOnly cookie and out of the answer", "example": False}
+        metadata={"description": "Keep the refresh token in an HttpOnly cookie, not in the answer", "example": False}
     )
 
 
 class RefreshSchema(Body):
     may_be_absent = True
 
-    refreshToken = Text(metadata={"description": "Absent: the cookie is read"})
+    refreshToken = Text(metadata={"description": "If it is absent, the cookie is read"})
 
 
 class UserSchema(ProfiledSchema):

@@ -1,4 +1,4 @@
-"""The use cases of signing in, and of the sessions that it starts."""
+"""The use cases of signing in, and of sessions."""
 
 import logging
 import secrets
@@ -27,7 +27,7 @@ _USER_AGENT_MAX_CHARACTERS = 256
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A token pair and whose it is."""
+    """A token pair and its user."""
 
     token: str
     expires_in_seconds: int
@@ -41,11 +41,11 @@ def sign_in(
 ) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
-    The new session replaces that of ``replaced_refresh_token``, which may be another user's.
-    Unknown e-mail, wrong password, disabled user and broken hash are refused with the same words after the same work.
+    The new session replaces the session of ``replaced_refresh_token``, which may belong to another user.
+    Unknown e-mail, wrong password, disabled user and broken hash get the same refusal after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
-    passwords.check_capacity()  # in a storm most are refused: that must cost as little as can be
+    passwords.check_capacity()  # under overload most sign-ins are refused, which must be cheap
     spellings = emails.spellings(email)
     for _ in range(_TRIES):
         found = lookup.find_with_password(spellings)
@@ -64,7 +64,7 @@ def sign_in(
             end_replaced(replaced_refresh_token, user)
             signals.send(signals.signed_in, user)
             return signed_in
-        # The document changed under the check: another sign-in has just renewed the hash, or the password is a new one.
+        # The document has changed since the check: another sign-in renewed the hash, or the password is new.
     metrics.sign_ins.labels("refused").inc()
     audit.record("sign_in", "refused", target_id=user.id if user else None)
     raise CredentialsInvalid
@@ -73,8 +73,8 @@ def sign_in(
 def refresh(refresh_token: str) -> SignedIn:
     """Swap a refresh token for its successor; each is good for one use.
 
-    The token just before the current one gets the current pair again for REFRESH_GRACE_SECONDS: two tabs, or an
-    answer that was lost. Any other that was used before ends the session.
+    The previous token gets the current pair again for REFRESH_GRACE_SECONDS, for two tabs or a lost answer. Any older
+    token ends the session.
     Raises TokenInvalid, TokenExpired, TokenReused, DatabaseUnavailable. Source: RFC 9700 section 4.14.
     """
     claims = tokens.verify(refresh_token)
@@ -89,8 +89,8 @@ def refresh(refresh_token: str) -> SignedIn:
         if sessions.rotate(user.id, successor):
             _record_refresh("ok", user, session)
             return signed_in
-        user, session = _find(claims)  # another was faster, and what is stored now decides
-    # If the clock was set back, rotated_at is in the future: that is no grace for the hours between.
+        user, session = _find(claims)  # another request was faster; the stored state decides
+    # If the clock was set back, rotated_at is in the future: the grace must not last until then.
     if session.previous_id == claims.token_id and abs(now() - session.rotated_at) <= tokens.policy().grace:
         _record_refresh("again", user, session)
         return pair(user, session)
@@ -113,7 +113,7 @@ def _find(claims: Claims) -> tuple[User, Session]:
 
 
 def sign_out(token: str) -> None:
-    """End the session of an access or a refresh token, if it has not ended already.
+    """End the session of an access or refresh token, unless it has already ended.
 
     Raises TokenInvalid, TokenExpired, DatabaseUnavailable.
     """
@@ -122,13 +122,13 @@ def sign_out(token: str) -> None:
     outcome = "ok" if was_alive else "already_ended"
     audit.record("sign_out", outcome, actor_id=claims.user_id, target_id=claims.user_id, sessionId=claims.session_id)
     if was_alive:
-        _tell_signed_out(claims.user_id)
+        _send_signed_out(claims.user_id)
 
 
 def end_replaced(refresh_token: str | None, by: User) -> None:
-    """End the session of a token that its browser loses now, also another user's: nobody else could end it.
+    """End the session whose refresh token the browser is about to lose, also if it belongs to another user.
 
-    A token that is good for nothing ends nothing. The new session is there already, so no failure is told.
+    An invalid token ends nothing. The new session exists already, so no failure is reported.
     """
     if refresh_token is None:
         return
@@ -136,11 +136,11 @@ def end_replaced(refresh_token: str | None, by: User) -> None:
         old = tokens.verify(refresh_token)
         if sessions.end(old.user_id, old.session_id):
             audit.record("sign_out", "replaced", actor_id=by.id, target_id=old.user_id, sessionId=old.session_id)
-            _tell_signed_out(old.user_id)
+            _send_signed_out(old.user_id)
 
 
-def _tell_signed_out(user_id: str) -> None:
-    """The user is read only if somebody listens. The session has ended, so no failure is told."""
+def _send_signed_out(user_id: str) -> None:
+    """The user is read only if a receiver is connected. The session has ended, so no failure is reported."""
     if signals.is_heard(signals.signed_out):
         with suppress(DatabaseUnavailable):
             user = users.find(user_id)
@@ -149,7 +149,7 @@ def _tell_signed_out(user_id: str) -> None:
 
 
 def list_sessions(user: User) -> list[Session]:
-    """The user's living sessions, the most recently used first. Raises DatabaseUnavailable."""
+    """The user's active sessions, the most recently used first. Raises DatabaseUnavailable."""
     return sessions.of(user.id)
 
 
@@ -162,7 +162,7 @@ def end_session(user: User, session_id: str) -> None:
 
 
 def end_sessions(user: User, but: str | None) -> None:
-    """End all of the user's sessions, or all others than ``but``. Raises DatabaseUnavailable."""
+    """End all sessions of the user, except the session ``but``. Raises DatabaseUnavailable."""
     were_alive = sessions.end_all(user.id, but)
     audit.record("sign_out", "others" if but else "all", target_id=user.id, sessionId=but)
     if were_alive:
@@ -170,7 +170,7 @@ def end_sessions(user: User, but: str | None) -> None:
 
 
 def new_session(ip: str | None, user_agent: str) -> Session:
-    """A session that begins now; it is good once it has been stored."""
+    """A session that begins now. It is valid once it is stored."""
     moment = now()
     return Session(
         id=secrets.token_hex(16),

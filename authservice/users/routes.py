@@ -23,7 +23,7 @@ from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, curre
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
 # Registered only for an app that has a profile.
-profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", description="What the app keeps of its users")
+profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", description="Fields that the app has added")
 
 
 @blueprint.route("", methods=["POST"])
@@ -35,7 +35,7 @@ profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", descript
 def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
     """Sign up: create an account
 
-    It signs nobody in: send the same e-mail and password to signIn.
+    It does not sign in: send the same e-mail and password to signIn.
     """
     user = service.sign_up(body["email"], body["password"], body.get("profile"))
     return user, {"Location": f"{request.script_root}/users/me"}
@@ -48,7 +48,7 @@ def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
 def try_token() -> dict[str, str]:
     """Try a token
 
-    The tutorial's guarded route: it answers whoever is signed in.
+    The tutorial's guarded route: it answers any user who is signed in.
     """
     return {"message": "You did it!"}
 
@@ -60,7 +60,7 @@ def try_token() -> dict[str, str]:
 def show_me() -> User:
     """Show who is signed in
 
-    The account of the token, as it is now.
+    The current state of the token's account.
     """
     return current_user()
 
@@ -94,7 +94,7 @@ def change_password(body: dict[str, str]) -> Response:
     """Change your password
 
     It ends all of your sessions and starts a new one: the tokens in the answer replace all earlier ones. With the
-    refresh cookie and the header X-Requested-With the new refresh token stands in the cookie.
+    refresh cookie and the header X-Requested-With, the new refresh token is in the cookie.
     """
     replaced = own_refresh_cookie()
     signed_in = service.change_password(
@@ -117,7 +117,7 @@ def change_password(body: dict[str, str]) -> Response:
 def delete_account(body: dict[str, str]) -> Response:
     """Delete your account
 
-    It goes with everything in it, and cannot be brought back.
+    It deletes everything in the account and cannot be undone.
     """
     service.delete_account(current_user(), body["currentPassword"])
     return no_content()

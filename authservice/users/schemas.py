@@ -1,4 +1,4 @@
-"""What goes in and out of /users: the tutorial's DTOs."""
+"""The bodies and answers of /users: the tutorial's DTOs."""
 
 from marshmallow import Schema, fields
 

@@ -21,7 +21,7 @@ from authservice.store.users import ADMIN, StoredPassword, User
 
 PROFILE_MAX_BYTES = 16_384  # as BSON
 _TRIES = 3
-_PROFILE_TRIES = 32  # of as many changes at once, each try has one that succeeds
+_PROFILE_TRIES = 32  # among concurrent changes, one succeeds in each round
 
 
 def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None) -> User:
@@ -32,7 +32,7 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None)
     _require_small(profile or {})
     indexes.ensure_indexes()
     spellings = emails.spellings(email)
-    holder_id = lookup.find_holder(spellings)  # spares the hashing; the insert below decides
+    holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
     user = None
     if holder_id is None:
         user = users.insert(emails.normal_form(email), spellings, passwords.hash_password(password), profile)
@@ -47,7 +47,7 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None)
 def change_profile(user: User, session_id: str, changes: Mapping[str, Any]) -> User:
     """Set some members of the profile; the user as it is then.
 
-    Raises ValidationFailed, TokenInvalid where the session was ended meanwhile, DatabaseUnavailable.
+    Raises ValidationFailed, TokenInvalid if the session has ended, DatabaseUnavailable.
     """
     for _ in range(_PROFILE_TRIES):
         profile = {**user.profile, **changes}
@@ -55,7 +55,7 @@ def change_profile(user: User, session_id: str, changes: Mapping[str, Any]) -> U
         if users.change_profile(user.id, session_id, user.profile, changes):
             audit.record("change_profile", "ok", target_id=user.id)
             return replace(user, profile=profile)
-        # Another member has changed: whether all of them together are small enough is to be asked again.
+        # Another field has changed in the meantime, so the total size must be checked again.
         found = sessions.find(user.id, session_id)
         if found is None:
             raise TokenInvalid
@@ -79,10 +79,10 @@ def change_password(
     user_agent: str,
     replaced_refresh_token: str | None,
 ) -> SignedIn:
-    """Set a new password, and start a new session in place of all others, this one included: a thief may share it.
+    """Set a new password and replace all sessions with a new one. This session ends too: a thief may share it.
 
-    It also replaces the session of ``replaced_refresh_token``, which may be somebody else's.
-    Raises PasswordWrong, TokenInvalid where the session was ended meanwhile, HashingBusy, DatabaseUnavailable.
+    It also ends the session of ``replaced_refresh_token``, which may belong to another user.
+    Raises PasswordWrong, TokenInvalid if the session has ended, HashingBusy, DatabaseUnavailable.
     """
     new_hash = None
     for _ in range(_TRIES):
@@ -95,13 +95,13 @@ def change_password(
             end_replaced(replaced_refresh_token, user)
             signals.send(signals.password_changed, user)
             return signed_in
-        # The document changed under the check: a sign-in has renewed the hash, or the session has been ended.
+        # The document has changed since the check: a sign-in renewed the hash, or the session has ended.
     audit.record("change_password", "refused", target_id=user.id)
     raise TokenInvalid
 
 
 def delete_account(user: User, current_password: str) -> None:
-    """Remove everything of the user. Raises PasswordWrong, LastAdmin, HashingBusy, DatabaseUnavailable."""
+    """Delete the user's document. Raises PasswordWrong, LastAdmin, HashingBusy, DatabaseUnavailable."""
     checked = _check(user, current_password)
     if ADMIN in user.roles and users.is_last_admin(user.id):
         audit.record("delete_account", "last_admin", target_id=user.id)

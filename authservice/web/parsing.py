@@ -1,4 +1,4 @@
-"""Parsing of request bodies and queries: strict JSON in, exact faults out."""
+"""Parses request bodies and queries: strict JSON in, exact faults out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NoReturn
@@ -14,11 +14,11 @@ from authservice.config import BODY_MAX_BYTES
 from authservice.errors import Fault
 from authservice.security import strict_json
 
-_FAULTS_MAX = 20  # a body of 16 KiB can have a thousand, and nobody reads them
+_FAULTS_MAX = 20  # a body of 16 KiB can have a thousand
 
 
 class StrictJSONProvider(DefaultJSONProvider):
-    """JSON by RFC 8259 alone. flask-pymongo's own would read MongoDB's Extended JSON: operators from strangers."""
+    """JSON exactly as in RFC 8259. flask-pymongo's provider would read MongoDB's Extended JSON, and so operators."""
 
     sort_keys = False
 
@@ -27,9 +27,9 @@ class StrictJSONProvider(DefaultJSONProvider):
 
 
 class BodyParser(FlaskParser):
-    """webargs, through the strict provider, with refusals of ours."""
+    """webargs with the strict JSON provider and our refusals."""
 
-    # A misspelt ?role= that were passed over would open what it was to close.
+    # If a misspelt ?role= were ignored, a route would be open that should be closed.
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": RAISE}
 
     def load_json(self, req: Request, schema: Schema) -> Any:
@@ -43,13 +43,13 @@ class BodyParser(FlaskParser):
             raise errors.BodyMalformed from None
 
     def handle_error(self, error: ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
-        # webargs puts the location, json, on top of marshmallow's own tree
+        # webargs puts the location, such as json, above marshmallow's tree
         faults = [fault for tree in error.messages_dict.values() for fault in faults_of(tree)]
         raise errors.ValidationFailed(faults[:_FAULTS_MAX])
 
 
 def fault(code: str, detail: str) -> list[Any]:
-    """A marshmallow message that keeps its code: a list of one, for marshmallow takes lists as they are."""
+    """A marshmallow message with a code: a list of one, because marshmallow does not change lists."""
     return [{"code": code, "detail": detail}]
 
 
@@ -65,9 +65,9 @@ _CODES_OF_MARSHMALLOW = {
 
 
 class Body(Schema):
-    """A JSON object, or a query, with exactly the fields that it declares."""
+    """A JSON object or a query that accepts exactly the fields that it declares."""
 
-    may_be_absent = False  # whether no body at all counts as {}
+    may_be_absent = False  # whether a missing body counts as {}
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "unknown": _UNKNOWN,
         "type": fault("wrong_type", "Send a JSON object."),
@@ -79,10 +79,10 @@ def _is_absent(request: Request) -> bool:
 
 
 def _read(request: Request) -> bytes:
-    """The whole body. Raises BodyTooLarge, and never hands out a part.
+    """The whole body, and never a part of it. Raises BodyTooLarge, BodyMalformed.
 
-    werkzeug cuts a chunked body at the limit in silence, so that one is read from the server itself; and it leaves
-    the end of a body of known length to gunicorn, which hands out what had come when the connection ended.
+    werkzeug silently cuts a chunked body at the limit, so this reads it from the server. For a body with a length,
+    gunicorn returns what has arrived when the connection ends, so this compares the lengths.
     """
     try:
         if request.content_length is not None:
@@ -95,15 +95,15 @@ def _read(request: Request) -> bytes:
         if not request.environ.get("wsgi.input_terminated"):
             return b""
         body = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)
-    except (ParseException, OSError):  # a chunk that is none, or a connection that ended early
-        raise errors.BodyMalformed("The body ended early or was not well chunked.") from None
+    except (ParseException, OSError):  # a malformed chunk, or a connection that ended early
+        raise errors.BodyMalformed("The body ended early, or its chunks are malformed.") from None
     if len(body) > BODY_MAX_BYTES:
         raise errors.BodyTooLarge
     return body
 
 
 def faults_of(messages: Any, pointer: str = "") -> Iterator[Fault]:
-    """marshmallow's tree of messages, flat; its name ``_schema`` stands for the body itself, unless it was sent."""
+    """The leaves of marshmallow's tree of messages. ``_schema`` is the body itself, unless it was sent."""
     if isinstance(messages, Mapping) and messages.keys() == {"code", "detail"} and isinstance(messages["code"], str):
         yield Fault(pointer, messages["code"], messages["detail"])
     elif isinstance(messages, Mapping):
@@ -118,5 +118,5 @@ def faults_of(messages: Any, pointer: str = "") -> Iterator[Fault]:
 
 
 def _escaped(name: object) -> str:
-    """RFC 6901 section 3, at a length that an answer bears."""
+    """As in RFC 6901 section 3, and cut, because the client may send a long name."""
     return str(name)[:100].replace("~", "~0").replace("/", "~1")

@@ -1,4 +1,4 @@
-"""The profile: the fields of its own that an app adds to its users, by the marshmallow schema in PROFILE."""
+"""The profile: fields that an app adds to its users, by the marshmallow schema in PROFILE."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,7 +13,7 @@ from authservice.state import current_state, in_app
 from authservice.store.profile_values import UnfitValue, plain, storable
 from authservice.web.parsing import Body, fault
 
-# The other members of the bodies that the fields are in, which a test holds to be all of them.
+# All other members of the bodies that contain the fields. A test compares them with the schemas.
 RESERVED = frozenset({"id", "email", "password", "roles", "createdAt", "disabled", "sessions", "profile"})
 
 
@@ -25,7 +25,7 @@ class Profile:
     attributes: tuple[str, ...]
 
     def load(self, sent: Mapping[str, Any], *, is_change: bool) -> dict[str, Any]:
-        """The values to store. Of a change only those that were sent count, but each of them is whole.
+        """The values to store. A change needs only some fields, but each of its values must be complete.
 
         Raises ValidationError.
         """
@@ -39,7 +39,7 @@ class Profile:
         return values
 
     def dump(self, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """What is shown. A value that does not fit its field, as another stack may have stored it, is left out."""
+        """What is shown. If another stack stored a value that does not fit its field, the value is left out."""
         with in_app():
             return {name: plain(value) for name, value in self._dump(stored).items()}
 
@@ -47,7 +47,7 @@ class Profile:
         shown: dict[str, Any] = {}
         try:
             shown.update(self.schema.dump(stored, many=False))
-        except Exception:  # whatever a field of the app's raises at such a value
+        except Exception:  # a field may raise anything for such a value
             for name, field in self.schema.dump_fields.items():
                 with suppress(Exception):
                     value = field.serialize(name, stored, self.schema.get_attribute)
@@ -56,7 +56,7 @@ class Profile:
         return shown
 
     def _messages(self, unfit: UnfitValue) -> dict[str | int, Any]:
-        """In marshmallow's tree, under the name that was sent."""
+        """As marshmallow's tree of messages, under the name that was sent."""
         names = {key: wire_name for wire_name, key in names_of(self.schema.load_fields).items()}
         attribute, *path = unfit.path
         messages: Any = fault(unfit.code, unfit.detail)
@@ -67,7 +67,7 @@ class Profile:
 
 
 class ProfiledBody(Body):
-    """A body with the profile's fields beside its own; their values are loaded into ``profile``."""
+    """A body with the profile's fields next to its own. It loads their values into ``profile``."""
 
     is_change = False
 
@@ -95,7 +95,7 @@ class ProfiledBody(Body):
 
 
 class ProfiledSchema(Schema):
-    """An answer about a user, with the profile's fields beside its own."""
+    """An answer about a user, with the profile's fields next to its own."""
 
     @post_dump(pass_original=True)
     def add_profile(self, shown: dict[str, Any], user: Any, **kwargs: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def of_settings(settings: Mapping[str, Any]) -> Profile | None:
 
 
 def names_of(fields: Mapping[str, Field[Any]]) -> dict[str, str]:
-    """The name on the wire, and the name under ``profile``."""
+    """For each name in JSON, the name under ``profile``."""
     return {
         name if field.data_key is None else field.data_key: name if field.attribute is None else field.attribute
         for name, field in fields.items()

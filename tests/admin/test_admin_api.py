@@ -1,4 +1,4 @@
-"""The admin API: looking after other people's accounts, and never too much."""
+"""The admin API: what admins can do with other users' accounts, and what they cannot."""
 
 import threading
 
@@ -147,7 +147,7 @@ def test_as_many_roles_as_there_may_be_pass_the_guard(app, client, admin, bob, d
     run = app.test_cli_runner().invoke
     assert run(args=["users", "grant", BOB, "one-more"]).exit_code == 1
     assert run(args=["users", "grant", BOB, roles[0]]).exit_code == 0
-    # another stack knows no such limit
+    # another stack has no such limit
     assert database.users.update_one({"email": BOB}, {"$set": {"roles": [*"ab" * 5_000]}}).modified_count == 1
     assert client.get("/users/test", headers=bearer(sign_in(client, BOB)["token"])).status_code == 200
 

@@ -1,4 +1,4 @@
-"""What every answer of the service has to look like, whatever caused it."""
+"""What every answer of the service must look like."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def assert_problem(answer: TestResponse, status: int, code: str, *faults: tuple[
 
 @contextmanager
 def captured_log() -> Iterator[io.StringIO]:
-    """What the service logs meanwhile, in the form in which it logs; and what the libraries would."""
+    """What the service and the libraries log in the ``with`` block, in the format of the service."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(JSONFormatter())

@@ -1,4 +1,4 @@
-"""``abort`` in a route that somebody added: status, words and headers reach the caller as problem details."""
+"""``abort`` in a route of an app: its status, text and headers reach the caller as problem details."""
 
 from http import HTTPStatus
 
@@ -41,7 +41,7 @@ CODES = {
 
 @pytest.fixture
 def answer(app):
-    """What a route that does ``act`` answers with."""
+    """The answer of a route that calls ``act``."""
 
     def ask(act):
         app.add_url_rule("/own", "own", act)
@@ -88,7 +88,7 @@ def test_the_titles_are_those_of_http(answer):
 
 
 def test_no_code_depends_on_the_version_of_python():
-    """422 was renamed in Python 3.13, and so were 413, 414 and 416; those have codes of ours."""
+    """Python 3.13 renamed 422. It also renamed 413, 414 and 416, which have codes of our own."""
     renamed = {413, 414, 416, 422}
     ours = {400, 415, 431}
     for status in CODES.keys() - renamed - ours:

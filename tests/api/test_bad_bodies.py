@@ -1,4 +1,4 @@
-"""Bad input gets a clear and exact error, and nothing is stored of it."""
+"""Bad input gets an exact error, and the database stores nothing."""
 
 import contextlib
 import io
@@ -346,7 +346,7 @@ class TestSizes:
         return json.dumps(GOOD).encode().ljust(size)
 
     def chunked(self, client, route, raw):
-        """As gunicorn hands it over: no length, and an input that ends by itself."""
+        """A body as gunicorn passes it on: without a length, in an input that has an end."""
         environ = {"wsgi.input": io.BytesIO(raw), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
         return client.post(route, content_type="application/json", environ_overrides=environ)
 
@@ -411,7 +411,7 @@ def test_the_media_type_is_read_as_http_says(client, media_type):
 
 @nothing_is_stored
 def test_the_json_provider_of_the_application_is_ours(app):
-    """flask-pymongo puts one there that reads MongoDB's Extended JSON; the order in create_app matters."""
+    """flask-pymongo installs one that reads MongoDB's Extended JSON, so the order in app.py matters."""
     from authservice.web.parsing import StrictJSONProvider
 
     assert type(app.json) is StrictJSONProvider
@@ -419,7 +419,7 @@ def test_the_json_provider_of_the_application_is_ours(app):
 
 
 def fuzz(examples):
-    """The same examples on every run, so that a red run can be repeated."""
+    """The same examples on every run, so that a failure can be repeated."""
     return hypothesis_settings(
         max_examples=examples,
         deadline=None,
@@ -494,13 +494,13 @@ def test_fields_named_like_ours_are_unknown_fields(client):
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 def test_the_service_answers_as_its_description_says(app, client, database, mode):
-    """All checks of schemathesis but one: JSON Schema cannot say which text is an e-mail address to us."""
+    """With all checks of schemathesis but one: JSON Schema cannot say which e-mail addresses we accept."""
     described = schemathesis.openapi.from_wsgi("/openapi.json", app)
     operations = [operation.ok() for operation in described.get_all_operations()]
     assert {operation.path for operation in operations} == described_paths(app)
     for operation in operations:
         answers = ask_at_random(operation, mode, bearer(fresh_admin(client, database)))
-        # a route that takes nothing cannot be asked wrongly
+        # a route without input has no wrong input
         assert answers or (mode is GenerationMode.NEGATIVE and "requestBody" not in operation.definition.raw)
 
 
@@ -510,7 +510,7 @@ def described_paths(app):
 
 
 def fresh_admin(client, database):
-    """The token of an admin who has just signed up: operations delete accounts and end sessions."""
+    """The token of a new admin, because operations delete accounts and end sessions."""
     email = f"{uuid.uuid4().hex}@example.com"
     assert client.post("/users", json={"email": email, "password": PASSWORD}).status_code == 201
     assert database.users.update_one({"email": email}, {"$set": {"roles": ["admin"]}}).modified_count == 1

@@ -93,7 +93,7 @@ def test_ionic_and_capacitor_may_call_out_of_the_box(client, alice, origin):
 @pytest.mark.parametrize("origin", STRANGERS)
 def test_another_origin_is_not_allowed(client, alice, origin):
     answer = client.get("/users/test", headers={"Origin": origin, "Authorization": f"Bearer {alice}"})
-    assert_ok(answer)  # it is the browser that keeps the answer from the page
+    assert_ok(answer)  # the browser hides the answer from the page
     assert_not_allowed(answer)
     preflight = client.options("/users/test", headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
     assert preflight.status_code == 200

@@ -1,4 +1,4 @@
-"""/openapi.json describes the whole service: valid, every route, every status that a route can answer."""
+"""/openapi.json is valid and describes every route, with every status that it can answer."""
 
 import json
 import re
@@ -37,7 +37,7 @@ EXPECTED = {
     ("/readyz", "get"): {200, 503},
     ("/metrics", "get"): {200, 404},
 }
-REQUIREMENTS = {  # of the others: none, or the bearer where 401 is an answer
+REQUIREMENTS = {  # all other routes: the bearer token if they answer 401, else nothing
     ("/auth", "post"): [],
     ("/auth", "delete"): [{"bearer": []}, {"refreshCookie": []}, {}],
     ("/auth/refresh", "post"): [{"refreshCookie": []}, {}],

@@ -1,4 +1,4 @@
-"""flask-jwt-extended's own ``jwt_required`` above ``roles_required``: the same people pass as with ours."""
+"""``roles_required`` under flask-jwt-extended's own ``jwt_required``: the same users pass as under ours."""
 
 import flask_jwt_extended
 import pytest
@@ -10,7 +10,7 @@ from tests.conftest import ALICE, PASSWORD, bearer
 
 @pytest.fixture
 def client(app, options):
-    """Of an app with /editors, under flask-jwt-extended's guard with the test's options, and /unguarded."""
+    """A client of an app with /unguarded, and /editors under flask-jwt-extended's guard with the test's options."""
 
     @roles_required("editor")
     def editors():
@@ -50,7 +50,7 @@ def test_who_lacks_the_role_is_refused(client, database, pair):
 
 @pytest.mark.parametrize("options", [{"refresh": True}, {"verify_type": False}])
 def test_a_refresh_token_passes_no_guard_at_all(client, pair):
-    """Nobody looks whether it has been used already."""
+    """The guard does not check whether the token was used before."""
     assert_problem(client.get("/anybody", headers=bearer(pair["refreshToken"])), 401, "token_invalid")
 
 

@@ -1,4 +1,4 @@
-"""/, /app/, /docs and /readme: strict policies, right caching, the client as it comes built, the README as HTML."""
+"""/, /app/, /docs and /readme: strict policies, correct caching, the built client, the README as HTML."""
 
 import functools
 import re
@@ -26,7 +26,7 @@ def get(client):
 
 @pytest.fixture
 def built(tmp_path, monkeypatch):
-    """A client as the build leaves it, whether npm is here or not."""
+    """A client as the build makes it, on machines without npm too."""
     monkeypatch.setattr(pages, "CLIENT", tmp_path)
     (tmp_path / "index.html").write_text('<meta name="csp-nonce" content="__CSP_NONCE__" />')
     (tmp_path / "assets").mkdir()
@@ -63,7 +63,7 @@ def test_the_client_gets_a_nonce_of_its_own_for_each_answer(get, built):
         assert answer.headers["Cache-Control"] == "no-store"
         nonces.add(nonce)
     assert len(nonces) == 3
-    assert all(len(nonce) >= 22 for nonce in nonces)  # 128 bits, as CSP asks for
+    assert all(len(nonce) >= 22 for nonce in nonces)  # CSP requires 128 bits
 
 
 def test_the_client_is_led_to_its_slash_on_whatever_host_the_browser_knows(get):

@@ -1,4 +1,4 @@
-"""Every refusal is application/problem+json with a stable code, and has the headers that its status asks for."""
+"""Every refusal is application/problem+json with a stable code and the headers of its status."""
 
 import json
 import re
@@ -166,7 +166,7 @@ class TestACrash:
 
 class TestRequestIds:
     def ask(self, client, given):
-        """The id in the answer, and the line of the log."""
+        """Send a request; the id in the answer and the log line."""
         with captured_log() as log:
             answer = client.get("/nowhere", environ_overrides={"HTTP_X_REQUEST_ID": given})
         (line,) = [json.loads(line) for line in log.getvalue().splitlines()]

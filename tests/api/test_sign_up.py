@@ -1,4 +1,4 @@
-"""Signing up makes one account for an e-mail, however it is spelt and however many ask at once, and tells no secret."""
+"""Sign-up creates one account for an e-mail, in any spelling and under concurrency, and reveals no secret."""
 
 import re
 import socket
@@ -46,7 +46,10 @@ def test_any_spelling_is_kept_and_answered_in_the_normal_one(client, database, s
 @pytest.mark.parametrize(
     ("email", "other"),
     [
-        ("\u01f0iri@example.com", "J\u030cIRI@example.com"),  # lower case has a composed form that upper case lacks
+        (
+            "\u01f0iri@example.com",
+            "J\u030cIRI@example.com",
+        ),  # the lower case has a composed form, the upper case has none
         ("ren\u00e9@example.com", "RENE\u0301@EXAMPLE.COM"),
         ("a@b\u00fccher.example.com", "A@XN--BCHER-KVA.EXAMPLE.COM"),
         ("\u03c9@example.com", "\u2126@example.com"),  # omega, and the ohm sign
@@ -104,7 +107,7 @@ def test_neither_the_password_nor_its_hash_is_in_any_answer(client, database):
 class TestManyAtOnce:
     @pytest.fixture
     def settings(self, settings):
-        return {**settings, "MONGO_TIMEOUT_MS": 60_000, "BCRYPT_CONCURRENCY": 4}  # slowness is another test's matter
+        return {**settings, "MONGO_TIMEOUT_MS": 60_000, "BCRYPT_CONCURRENCY": 4}  # another test measures the time
 
     def test_a_thousand_simultaneous_sign_ups_make_one_account(self, app, database):
         threads, each = 200, 5
@@ -137,7 +140,7 @@ class TestManyAtOnce:
         sign_in(app.test_client(), ALICE)
 
     def test_the_index_decides_where_looking_first_does_not(self, app, database, monkeypatch):
-        """Every one of these has looked and found the e-mail free before the first is written."""
+        """All of these find the e-mail free before the first one is written."""
         threads = 20
         all_have_looked = threading.Barrier(threads)
         answers = []
@@ -162,7 +165,7 @@ class TestManyAtOnce:
 
 
 class Proxy:
-    """A wire to the database. ``lose_next_insert`` cuts it once an insert is done and before that is told."""
+    """A proxy in front of the database. ``lose_next_insert`` cuts the connection between an insert and its answer."""
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
@@ -208,7 +211,7 @@ class Proxy:
             server.close()
 
     def _as_a_restarted_server_sees_it(self, message: bytes) -> bytes:
-        """It has forgotten which numbered writes it has done, so a repeated one is a new one."""
+        """A restarted server has forgotten the numbers of past writes, so a repeated write is new to it."""
         name = b"\x12txnNumber\x00"
         at = message.find(name) + len(name)
         if at < len(name):
@@ -216,7 +219,7 @@ class Proxy:
         return message[:at] + struct.pack("<q", 1_000 + len(self.inserts)) + message[at + 8 :]
 
     def _message(self, end: socket.socket) -> bytes:
-        """One message of the wire protocol; its first four bytes are its length."""
+        """One message of the wire protocol. The first four bytes are its length."""
         message = b""
         length = 4
         while len(message) < length:
@@ -247,7 +250,7 @@ class TestARetriedInsert:
     def test_a_retried_insert_is_never_a_false_conflict(self, client, database, proxy):
         proxy.lose_next_insert = True
         user = assert_ok(sign_up(client, ALICE), 201)
-        assert len(proxy.inserts) == 2  # the driver has asked twice
+        assert len(proxy.inserts) == 2  # the driver sent it twice
         assert not proxy.lose_next_insert
         assert [str(document["_id"]) for document in database.users.find()] == [user["id"]]
         assert sign_in(client, ALICE)["token"]

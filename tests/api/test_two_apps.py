@@ -33,7 +33,7 @@ PASSWORDS = {name: f"{PASSWORD} of the {name} app" for name in SETTINGS}
 
 @pytest.fixture
 def databases(database_client):
-    """By the name of the app."""
+    """A database for each app, by the name of the app."""
     names = {name: f"test_{RUN}_{name}_{uuid.uuid4().hex}" for name in SETTINGS}
     yield {name: database_client[database] for name, database in names.items()}
     for database in names.values():
@@ -56,7 +56,7 @@ def apps(make):
 
 
 def walk(apps, name, email):
-    """Sign up, sign in, guard, refresh at the one; nothing of it is good at the other."""
+    """Sign up, sign in, use and refresh the tokens in one app. The other app accepts none of them."""
     here, there = apps[name].test_client(), apps["second" if name == "first" else "first"].test_client()
     person = {"email": email, "password": PASSWORDS[name]}
     assert_ok(here.post("/users", json=person), 201)
@@ -86,7 +86,7 @@ def test_nothing_of_one_is_found_in_the_other_while_threads_drive_both(apps, dat
 
 
 def test_guards_of_both_that_ask_together_are_answered_each_by_its_own_database(make, databases):
-    """The same user, secret and session in both, but ended in one: only the database tells them apart."""
+    """Both have the same user, secret and session, but one has ended it: only the databases differ."""
     alike = {**SETTINGS["second"], "USERS_COLLECTION": "users", "PASSWORD_MIN_LENGTH": 8}
     apps = {name: make(name, **alike) for name in SETTINGS}
     client = apps["first"].test_client()
@@ -108,7 +108,7 @@ def test_guards_of_both_that_ask_together_are_answered_each_by_its_own_database(
 
 
 def test_what_one_has_verified_is_verified_again_for_the_other(make):
-    """The same users and the same secret, but another issuer."""
+    """Both apps have the same users and the same secret, but different issuers."""
     clients = [make("first", JWT_ISSUER=issuer).test_client() for issuer in ("one", "two")]
     assert_ok(clients[0].post("/users", json={"email": ALICE, "password": PASSWORD}), 201)
     for here, there in (clients, clients[::-1]):
@@ -175,7 +175,7 @@ def test_each_has_its_own_openapi_and_origins(make):
 
 
 def test_an_app_that_is_dropped_leaves_nothing_of_its_own_behind(settings):
-    """What a module kept would be shared with the next app."""
+    """If a module kept anything, the next app would share it."""
 
     def serve_and_drop():
         app = create_app(settings)

@@ -1,4 +1,4 @@
-"""Every security event says who did what to whose account, on which way, under a request id of the service's own."""
+"""Every security event says who did what to whose account, over HTTP or the command line, with our request id."""
 
 import json
 import os
@@ -18,7 +18,7 @@ NEW = "an even longer secret"
 
 @pytest.fixture
 def bob(client, database):
-    """Bob, an admin: his id and his headers."""
+    """The id and the headers of Bob, who is an admin."""
     created = assert_ok(client.post("/users", json={"email": BOB, "password": PASSWORD}), 201)
     assert database.users.update_one({"email": BOB}, {"$set": {"roles": ["admin"]}}).modified_count == 1
     return created["id"], bearer(sign_in(client, BOB)["token"])
@@ -26,7 +26,7 @@ def bob(client, database):
 
 @pytest.fixture
 def events(client):
-    """Ask, and what was audited meanwhile: (event, outcome, actorId, targetId) each."""
+    """Send a request; the security events that it logs, each as (event, outcome, actorId, targetId)."""
 
     def ask(method, path, **more):
         with captured_log() as log:

@@ -1,4 +1,4 @@
-"""While the indexes are built, which takes long on a big collection, whoever has an account notices nothing."""
+"""Building the indexes takes long on a large collection; users who have an account notice nothing."""
 
 import threading
 
@@ -49,4 +49,4 @@ def test_a_build_that_fails_is_no_database_that_does_not_answer(client, database
         token = sign_in(client, ALICE)["token"]
         assert_ok(client.get("/users/test", headers=bearer(token)))
         assert_problem(client.get("/readyz"), 503, "database_unavailable")
-    assert len(tries) == 1  # the next one in a minute
+    assert len(tries) == 1  # the next attempt is in a minute

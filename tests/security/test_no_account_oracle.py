@@ -1,4 +1,4 @@
-"""A refused sign-in does not tell whether there is an account: neither in its answer nor in the work that it takes."""
+"""A refused sign-in does not reveal whether an account exists: neither by its answer nor by its work."""
 
 import threading
 import time
@@ -34,14 +34,14 @@ REFUSALS = {
     "wrong password": ({"password": hashed(PASSWORD, COST), **OURS}, "wrong " + PASSWORD),
     "wrong long password": ({"password": hashed(PASSWORD, COST), **OURS}, "x" * 1_000),
     "wrong password, ours of a lower cost": ({"password": hashed(PASSWORD, COST - 3), **OURS}, "wrong " + PASSWORD),
-    "wrong password, foreign": ({"password": hashed(PASSWORD, COST), "__v": 0}, "wrong " + PASSWORD),
-    "wrong password, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "wrong " + PASSWORD),
-    "wrong long password, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "x" * 1_000),
+    "wrong password, legacy": ({"password": hashed(PASSWORD, COST), "__v": 0}, "wrong " + PASSWORD),
+    "wrong password, legacy and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "wrong " + PASSWORD),
+    "wrong long password, legacy and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "x" * 1_000),
     "disabled, right password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, PASSWORD),
     "disabled, wrong password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, "wrong"),
-    "disabled, foreign and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0, "disabledAt": True}, PASSWORD),
+    "disabled, legacy and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0, "disabledAt": True}, PASSWORD),
     "broken hash": ({"password": "x", **OURS}, PASSWORD),
-    "broken hash, foreign": ({"password": "$2b$31$" + "." * 53, "__v": 0}, PASSWORD),
+    "broken hash, legacy": ({"password": "$2b$31$" + "." * 53, "__v": 0}, PASSWORD),
     "too costly a hash": ({"password": "$2b$15$" + "." * 53, **OURS}, PASSWORD),
     "broken salt": ({"password": f"$2b${COST:02}$" + "9" * 53, **OURS}, PASSWORD),
     "broken salt, cheap": ({"password": "$2b$04$" + "9" * 53, **OURS}, PASSWORD),
@@ -52,7 +52,7 @@ REFUSALS = {
 
 @pytest.fixture
 def ask(client, database):
-    """Sign in as one of REFUSALS; the accounts that there are to be are there."""
+    """Sign in as one of REFUSALS, after its account was created."""
     emails = {}
     for number, (name, (document, _)) in enumerate(REFUSALS.items()):
         emails[name] = "no address" if name == "no address" else f"user{number:02}@example.com"
@@ -68,7 +68,7 @@ def ask(client, database):
 
 @pytest.fixture
 def work(monkeypatch):
-    """The rounds of bcrypt that were done so far, whoever asked for them: a list that grows."""
+    """A list that grows by the rounds of every call of bcrypt."""
     rounds = []
     real = bcrypt.hashpw
 
@@ -99,7 +99,7 @@ def test_every_refusal_does_the_same_work(ask, work, name):
 
 
 def test_the_work_is_counted_where_it_is_done(client, ask, work):
-    """Were bcrypt called by another name, the test above would count nothing."""
+    """If bcrypt were called by another name, the test above would count nothing."""
     assert_ok(client.post("/users", json={"email": "new@example.com", "password": PASSWORD}), 201)
     assert sum(work) == 2**COST
     assert_ok(client.post("/auth", json={"email": "new@example.com", "password": PASSWORD}))
@@ -107,8 +107,8 @@ def test_the_work_is_counted_where_it_is_done(client, ask, work):
 
 
 def test_every_refusal_takes_the_same_time(app, ask):
-    """Without the grid on which they leave, which hides what this measures."""
-    names = ["nobody", "wrong password", "wrong password, foreign and cheap", "disabled, right password", "broken hash"]
+    """Without the grid of answer times, which would hide what this measures."""
+    names = ["nobody", "wrong password", "wrong password, legacy and cheap", "disabled, right password", "broken hash"]
     times = {name: [] for name in names}
     for _ in range(15):
         for name in names:
@@ -116,12 +116,12 @@ def test_every_refusal_takes_the_same_time(app, ask):
             with app.app_context(), pytest.raises(CredentialsInvalid):
                 service.sign_in(ask.emails[name], REFUSALS[name][1], "", "")
             times[name].append(time.perf_counter() - start)
-    fastest = [min(one) for one in times.values()]  # other work on the machine only adds to it
+    fastest = [min(one) for one in times.values()]  # other load on the machine only adds time
     assert max(fastest) < 2 * min(fastest), times  # without a decoy it is ten times
 
 
 def test_no_refusal_leaves_before_the_grid(ask):
-    """At this cost the work takes a fraction of it; tests/faults has the figures of a real one."""
+    """At this cost the work takes a fraction of the grid. tests/faults measures a real cost."""
     for name in REFUSALS:
         start = time.perf_counter()
         ask(name)

@@ -1,4 +1,4 @@
-"""Only a token that this service issued, as it issued it, for a user who is still there, passes.
+"""Only an unchanged token that this service issued, for a user who still exists, passes.
 
 Access tokens are shown to the guard, refresh tokens to /auth/refresh: each test that takes ``claims`` runs for both.
 """
@@ -28,7 +28,7 @@ def alice_id(client, alice):
 
 @pytest.fixture(params=["access", "refresh"])
 def claims(request, client, alice, alice_id, database):
-    """Claims that pass; each test changes them in one respect."""
+    """Claims that pass. Each test changes one thing."""
     now = int(time.time())
     (session,) = database.users.find_one({"email": ALICE})["sessions"]
     client.shown_as = request.param
@@ -66,7 +66,7 @@ REFRESH_KEY = hmac.digest(
 
 
 def signed(header, payload, key=None, digest="sha256") -> str:
-    """Signed with ``key``, or with the one that belongs to the type in the payload."""
+    """A token signed with ``key``, or with the key for the type in the payload."""
     if key is None:
         key = REFRESH_KEY if "refresh" in str(payload) else SECRET
     signing_input = f"{encoded(header)}.{encoded(payload)}"
@@ -89,7 +89,7 @@ def assert_passes(client, token):
 
 
 def test_a_token_made_by_hand_as_we_make_them_passes(client, claims):
-    """Without this, every refusal below could be for another reason."""
+    """Otherwise every refusal below could have another reason."""
     assert_passes(client, signed(HEADER, claims))
 
 
@@ -142,7 +142,7 @@ def test_the_key_of_the_other_type_is_refused(client, claims):
 
 
 def test_a_guard_that_holds_the_shared_secret_takes_no_refresh_token(client, alice):
-    """The tutorial's own guard verifies the signature with the secret, and so does any service beside this one."""
+    """The tutorial's guard, like any service that shares the secret, only verifies the signature."""
     refresh_token = sign_in(client, ALICE)["refreshToken"]
     assert jwt.decode(alice, SECRET, algorithms=["HS256"])["type"] == "access"
     with pytest.raises(jwt.InvalidSignatureError):
@@ -163,7 +163,7 @@ def test_a_time_that_is_no_whole_number_is_refused(client, claims, claim):
         {"exp": +86_400},
         {"exp": +(10**9)},
         {"iat": -1, "exp": +3_600},
-        {"exp": 0},  # as old as it gets
+        {"exp": 0},  # the oldest possible one
         {"iat": +10, "exp": +5},
     ],
     ids=repr,
@@ -442,4 +442,4 @@ class TestTheLifetime:
         assert mine["exp"] - mine["iat"] == 60
         assert sign_in(client, ALICE)["expiresIn"] == 60
         assert_passes(client, alice)
-        assert_refused(client, signed(HEADER, claims))  # good for an hour
+        assert_refused(client, signed(HEADER, claims))  # valid for an hour

@@ -1,4 +1,4 @@
-"""E-mails are one namespace in whatever case anybody stored them: no stranger takes another spelling of one's own."""
+"""E-mails are one namespace regardless of case: no stranger can take another spelling of your e-mail."""
 
 import json
 import time
@@ -19,8 +19,8 @@ SPELLINGS = ["Vic@Example.com", "vic@example.com", "VIC@EXAMPLE.COM", " vIC@exam
 OTHER_PASSWORD = "another horse battery"
 
 
-def foreign(email, password=PASSWORD, **more):
-    """As another stack writes it."""
+def legacy(email, password=PASSWORD, **more):
+    """A document as another stack writes it."""
     stored = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
     return {"_id": ObjectId(), "email": email, "password": stored, "__v": 0, **more}
 
@@ -49,18 +49,18 @@ def admin(client, database, alice):
 
 @pytest.fixture
 def built(client, database):
-    """The indexes are there before anybody writes, as under gunicorn."""
+    """The collection, with its indexes built before the first write, as under gunicorn."""
     assert_ok(client.get("/readyz"))
     return database.users
 
 
 class TestAStranger:
-    """The attack: to sign up as another spelling of somebody whom another stack has stored."""
+    """The attack: sign up with another spelling of the e-mail of a legacy user."""
 
     @pytest.fixture(params=["before", "after"])
     def vic(self, request, client, database):
-        """Stored by the other stack before the indexes are built, or while we run."""
-        document = foreign(VIC)
+        """The id of a legacy user, stored before the indexes are built or while the service runs."""
+        document = legacy(VIC)
         if request.param == "before":
             database.users.insert_one(document)
         assert_ok(client.get("/readyz"))
@@ -88,12 +88,12 @@ class TestAStranger:
 def test_the_other_stack_cannot_take_a_spelling_of_ours(client, built, spelling):
     assert_ok(sign_up(client, "vic@example.com"), 201)
     with pytest.raises(DuplicateKeyError):
-        built.insert_one(foreign(spelling))
+        built.insert_one(legacy(spelling))
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_sign_in_command_line_and_admin_find_the_one_account_in_any_case(client, users, database, admin, spelling):
-    document = foreign(VIC)
+    document = legacy(VIC)
     database.users.insert_one(document)
     me = assert_ok(client.get("/users/me", headers=bearer(sign_in(client, spelling)["token"])))
     shown = json.loads(users("show", spelling, "--json").stdout)
@@ -105,7 +105,7 @@ def test_sign_in_command_line_and_admin_find_the_one_account_in_any_case(client,
 @pytest.mark.parametrize(
     ("stored", "typed"),
     [
-        ("vic@xn--mnchen-3ya.de", "vic@m\u00fcnchen.de"),  # as browsers hand over what is typed into an e-mail field
+        ("vic@xn--mnchen-3ya.de", "vic@m\u00fcnchen.de"),  # as browsers send the content of an e-mail field
         ("Vic@XN--MNCHEN-3YA.de", "vic@M\u00dcNCHEN.de"),
         ("vic@m\u00fcnchen.de", "vic@xn--mnchen-3ya.de"),
         ("cafe\u0301@example.com", "caf\u00e9@example.com"),
@@ -115,9 +115,9 @@ def test_sign_in_command_line_and_admin_find_the_one_account_in_any_case(client,
 )
 @pytest.mark.parametrize("is_unique", [True, False])
 def test_an_international_address_is_one_in_ascii_and_in_unicode(client, users, database, stored, typed, is_unique):
-    document = foreign(stored)
+    document = legacy(stored)
     if not is_unique:
-        database.users.insert_many([foreign("A@example.com"), foreign("a@example.com")])
+        database.users.insert_many([legacy("A@example.com"), legacy("a@example.com")])
     database.users.insert_one(document)
     assert_problem(sign_up(client, typed, OTHER_PASSWORD), 409, "email_taken")
     me = assert_ok(client.get("/users/me", headers=bearer(sign_in(client, typed)["token"])))
@@ -127,7 +127,7 @@ def test_an_international_address_is_one_in_ascii_and_in_unicode(client, users, 
 class TestTwoSpellingsOfOneAddress:
     @pytest.fixture(autouse=True)
     def two(self, database):
-        two = [foreign(VIC), foreign("vic@example.com", OTHER_PASSWORD)]
+        two = [legacy(VIC), legacy("vic@example.com", OTHER_PASSWORD)]
         database.users.insert_many(two)
         return [str(document["_id"]) for document in two]
 
@@ -177,13 +177,13 @@ class TestTwoSpellingsOfOneAddress:
 
     def test_what_the_other_stack_writes_meanwhile_is_taken(self, client, database):
         assert_ok(client.get("/readyz"))
-        database.users.insert_one(foreign("Bob@Example.com"))
+        database.users.insert_one(legacy("Bob@Example.com"))
         assert_problem(sign_up(client, "bob@example.com"), 409, "email_taken")
 
     def test_the_write_looks_once_more(self, client, database, monkeypatch):
-        """Hashing takes long: the other stack may have written since the first look."""
+        """Hashing takes long: the other stack may have written since the first check."""
         assert_ok(client.get("/readyz"))
-        database.users.insert_one(foreign("Bob@Example.com"))
+        database.users.insert_one(legacy("Bob@Example.com"))
         monkeypatch.setattr("authservice.users.service.lookup.find_holder", lambda spellings: None)
         assert_problem(sign_up(client, "bob@example.com"), 409, "email_taken")
 
@@ -194,8 +194,8 @@ def test_of_very_many_spellings_an_exact_one_still_finds_its_own(client, users, 
         "".join(letter.upper() if number >> place & 1 else letter for place, letter in enumerate(local))
         for number in range(64)
     ]
-    documents = [{**foreign(f"{spelling}@x"), "password": "x"} for spelling in spellings[:40]]
-    documents[-1] = foreign(f"{spellings[39]}@x")
+    documents = [{**legacy(f"{spelling}@x"), "password": "x"} for spelling in spellings[:40]]
+    documents[-1] = legacy(f"{spellings[39]}@x")
     database.users.insert_many(documents)
     assert_ok(client.get("/readyz"))
     for document in documents:
@@ -206,8 +206,8 @@ def test_of_very_many_spellings_an_exact_one_still_finds_its_own(client, users, 
 
 
 def test_two_documents_of_the_same_email_are_nobody_and_the_command_line_says_which(client, users, database):
-    """No password, and no role, may go to whichever the database happens to name first."""
-    database.users.insert_many(two := [foreign(ALICE), foreign(ALICE, OTHER_PASSWORD)])
+    """No password and no role may go to the document that the database happens to return first."""
+    database.users.insert_many(two := [legacy(ALICE), legacy(ALICE, OTHER_PASSWORD)])
     for password in (PASSWORD, OTHER_PASSWORD):
         assert_problem(try_sign_in(client, ALICE, password), 401, "credentials_invalid")
     refused = users("grant", ALICE, "admin")
@@ -240,17 +240,17 @@ NEITHER = [("\u00e9@example.com", "e@example.com"), ("\u0131@example.com", "i@ex
 def test_what_the_index_takes_for_the_same_does_not_sign_up(client, built, one, other):
     for stored, asked in ((one, other), (other, one)):
         built.delete_many({})
-        built.insert_one(foreign(stored))
+        built.insert_one(legacy(stored))
         assert_problem(sign_up(client, asked), 409, "email_taken")
         assert built.count_documents({}) == 1
 
 
 @pytest.mark.parametrize(("one", "other"), [*FOLDED, *ICU_ALONE, *NEITHER], ids=ascii)
 def test_nobody_is_anybody_who_differs_in_more_than_case(client, users, built, admin, one, other):
-    """Whatever the collation says of them."""
+    """Even if the collation says that they are the same."""
     for stored, asked in ((one, other), (other, one)):
         built.delete_many({"email": {"$ne": ALICE}})
-        built.insert_one(foreign(stored))
+        built.insert_one(legacy(stored))
         sign_in(client, stored)
         assert_problem(try_sign_in(client, asked), 401, "credentials_invalid")
         assert users("grant", asked, "admin").stderr.startswith("Error: No such user.")
@@ -262,15 +262,15 @@ def test_nobody_is_anybody_who_differs_in_more_than_case(client, users, built, a
 def test_a_collation_that_takes_more_for_the_same_forbids_to_sign_up_and_nothing_else(
     client, users, database, monkeypatch, one, other
 ):
-    """MongoDB's does. At strength 1 the embedded server takes these pairs for the same as well."""
+    """MongoDB's collation does that. At strength 1 the embedded server does it too."""
     mongodbs = Collation("en", strength=1)
     for module in (indexes, lookup):
         monkeypatch.setattr(module, "ANY_CASE", mongodbs)
     monkeypatch.setitem(indexes._SAME_AS_ANY_CASE, "strength", 1)
-    database.users.insert_one(foreign(one))
+    database.users.insert_one(legacy(one))
     assert_ok(client.get("/readyz"))
     with pytest.raises(DuplicateKeyError):
-        database.users.insert_one(foreign(other))
+        database.users.insert_one(legacy(other))
     assert_problem(sign_up(client, other), 409, "email_taken")
     assert_problem(try_sign_in(client, other), 401, "credentials_invalid")
     assert users("show", other).stderr.startswith("Error: No such user.")
@@ -288,7 +288,7 @@ def test_a_collation_that_takes_more_for_the_same_forbids_to_sign_up_and_nothing
     ids=ascii,
 )
 def test_letters_beyond_ascii_have_cases_too(client, built, stored, typed):
-    built.insert_one(foreign(stored))
+    built.insert_one(legacy(stored))
     sign_in(client, typed)
 
 
@@ -300,7 +300,7 @@ class TestTheLookup:
 
     @pytest.mark.parametrize("email", [VIC, "vic@example.com", "nobody@example.com", "twice@Example.com"])
     def test_is_one_read_by_the_index_whoever_is_asked_for(self, client, database, commands, email):
-        database.users.insert_many([foreign(VIC), foreign("Twice@example.com"), foreign("twice@example.com")])
+        database.users.insert_many([legacy(VIC), legacy("Twice@example.com"), legacy("twice@example.com")])
         assert_ok(client.get("/readyz"))
         commands.seen.clear()
         assert_problem(try_sign_in(client, email, "wrong"), 401, "credentials_invalid")
@@ -314,7 +314,7 @@ class TestTheLookup:
 
     def test_takes_the_same_time_whoever_is_asked_for(self, app, client, database):
         database.users.insert_many([{"email": f"User{number}@example.com"} for number in range(200)])
-        database.users.insert_many([foreign("Twice@example.com"), foreign("twice@example.com")])
+        database.users.insert_many([legacy("Twice@example.com"), legacy("twice@example.com")])
         assert_ok(client.get("/readyz"))
         names = ["User7@example.com", "user7@example.com", "nobody@example.com", "TWICE@example.com"]
         times = {name: [] for name in names}
@@ -324,5 +324,5 @@ class TestTheLookup:
                     started = time.perf_counter()
                     lookup.find_with_password([name, name.lower()])
                     times[name].append(time.perf_counter() - started)
-        fastest = {name: min(one) for name, one in times.items()}  # other work on the machine only adds to it
+        fastest = {name: min(one) for name, one in times.items()}  # other load on the machine only adds time
         assert max(fastest.values()) < 2 * min(fastest.values()), fastest

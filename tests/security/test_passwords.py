@@ -1,4 +1,4 @@
-"""Passwords are kept whole, hashes of Node's bcrypt are understood, broken ones refuse, and hashing starves nobody."""
+"""Passwords count whole, hashes of Node's bcrypt work, broken hashes are refused, and hashing blocks no request."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in, state_of
 # Made by Node's bcrypt 6 and bcryptjs 3, at cost 4.
 NODE_HASHES = json.loads(Path(__file__).with_name("node_hashes.json").read_text())
 TUTORIAL_HASH = "$2b$10$2WLRRE/IWW.1yXcEyt0sZeFS/257w6SAaigbMNMfcqX1JNZ1KKXGO"  # of "password"
-REFUSED = {"", "\0", "ab\0cd", "\0abc", "a\ud800b"}  # Node hashes them; here they are no passwords
+REFUSED = {"", "\0", "ab\0cd", "\0abc", "a\ud800b"}  # Node hashes them; this service refuses them
 LONG = [
     "a" * 73,
     "a" * 1_024,
@@ -36,8 +36,8 @@ def assert_wrong(client, email, password):
     assert_problem(attempt(client, email, password), 401, "credentials_invalid")
 
 
-def store_foreign(database, email, stored):
-    """As the tutorial's app wrote its users."""
+def store_legacy(database, email, stored):
+    """Store a user as the tutorial's app does."""
     database.users.insert_one({"email": email, "password": stored, "__v": 0})
 
 
@@ -47,7 +47,7 @@ def store_foreign(database, email, stored):
 )
 def test_users_of_nodes_bcrypt_sign_in(client, database, golden, library):
     password = golden["p"]
-    store_foreign(database, ALICE, golden[library])
+    store_legacy(database, ALICE, golden[library])
     assert_wrong(client, ALICE, password[:-1] + "?" if len(password.encode()) <= 72 else "?" + password[1:])
     assert_ok(attempt(client, ALICE, password))
     renewed = database.users.find_one()["password"]
@@ -72,13 +72,13 @@ def test_what_is_no_password_is_refused_whatever_node_made_of_it(
     client, database, password, status, code, faults, library
 ):
     (golden,) = [one for one in NODE_HASHES if one["p"] == password]
-    store_foreign(database, ALICE, golden[library])
+    store_legacy(database, ALICE, golden[library])
     assert_problem(attempt(client, ALICE, password), status, code, *faults)
     assert_wrong(client, ALICE, "ab")
 
 
 def test_the_hash_that_the_tutorial_prints_is_understood(client, database):
-    store_foreign(database, "josh@example.com", TUTORIAL_HASH)
+    store_legacy(database, "josh@example.com", TUTORIAL_HASH)
     assert_wrong(client, "josh@example.com", "Password")
     assert_ok(attempt(client, "josh@example.com", "password"))
 
@@ -86,7 +86,7 @@ def test_the_hash_that_the_tutorial_prints_is_understood(client, database):
 @pytest.mark.parametrize("prefix", ["$2a$", "$2b$", "$2y$"])
 def test_every_prefix_of_the_same_bcrypt_is_understood(client, database, prefix):
     stored = prefix + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)).decode()[4:]
-    store_foreign(database, ALICE, stored)
+    store_legacy(database, ALICE, stored)
     assert_wrong(client, ALICE, PASSWORD + "!")
     assert_ok(attempt(client, ALICE, PASSWORD))
 
@@ -108,7 +108,7 @@ class TestBeyond72Bytes:
             assert bcrypt.checkpw(password.encode(), database.users.find_one({"email": email})["password"].encode())
 
     def test_the_reduced_form_of_a_long_password_is_no_password(self, client, database):
-        """Of a plain digest the bcrypt hash would be that of another password, which then signs in."""
+        """With a plain digest, the bcrypt hash would fit another password, which could then sign in."""
         import base64
         import hashlib
 
@@ -120,19 +120,19 @@ class TestBeyond72Bytes:
                 assert_wrong(client, ALICE, form)
 
     @pytest.mark.parametrize("password", LONG, ids=lambda password: f"{len(password.encode())} bytes")
-    def test_a_foreign_user_is_checked_by_what_node_kept_and_then_renewed_whole(self, client, database, password):
+    def test_a_legacy_user_is_checked_by_what_node_kept_and_then_renewed_whole(self, client, database, password):
         kept = password.encode()[:72]
-        store_foreign(database, ALICE, bcrypt.hashpw(kept, bcrypt.gensalt(4)).decode())
+        store_legacy(database, ALICE, bcrypt.hashpw(kept, bcrypt.gensalt(4)).decode())
         assert_wrong(client, ALICE, "x" + password[1:])
         assert_ok(attempt(client, ALICE, password))
-        assert_wrong(client, ALICE, password[:-1] + "y")  # it would have passed a moment ago
+        assert_wrong(client, ALICE, password[:-1] + "y")  # it passed a moment ago
         assert_wrong(client, ALICE, kept.decode(errors="ignore"))
         assert_ok(attempt(client, ALICE, password))
 
     def test_our_own_user_is_never_checked_by_72_bytes(self, client, database):
-        """Even where the hash would match: the document says that we wrote it."""
+        """Even if the hash would match: the document says that this service wrote it."""
         stored = bcrypt.hashpw(b"a" * 72, bcrypt.gensalt(4)).decode()
-        store_foreign(database, ALICE, stored)
+        store_legacy(database, ALICE, stored)
         database.users.update_one({}, {"$set": {"passwordChangedAt": None}})
         assert_wrong(client, ALICE, "a" * 80)
         assert_ok(attempt(client, ALICE, "a" * 72))
@@ -159,7 +159,7 @@ class TestRenewal:
         assert database.users.find_one()["password"] == after
 
     def test_a_password_that_changed_meanwhile_is_not_overwritten(self, client, database, monkeypatch):
-        store_foreign(database, ALICE, TUTORIAL_HASH)
+        store_legacy(database, ALICE, TUTORIAL_HASH)
         newer = bcrypt.hashpw(b"the newer one", bcrypt.gensalt(6)).decode()
         check = passwords.check_password
 
@@ -237,7 +237,7 @@ class TestTheGate:
 
     @pytest.fixture
     def gate(self, app, places):
-        """``gate(n)`` takes n of its places until the test ends, or calls ``gate.open()``."""
+        """``gate(n)`` takes n places until the test ends or calls ``gate.open()``."""
         leave = threading.Event()
         holders = []
 
@@ -266,7 +266,7 @@ class TestTheGate:
             attempt(client, "charlie@example.com", PASSWORD),
             client.post("/users", json={"email": BOB, "password": PASSWORD}),
         ]
-        for answer in answers:  # had they waited, they would still wait
+        for answer in answers:  # if they waited, they would not have answered yet
             assert_problem(answer, 503, "hashing_busy")
         assert database.users.count_documents({}) == 1
         assert_ok(client.get("/users/test", headers=bearer(alice)))

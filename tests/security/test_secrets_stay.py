@@ -1,4 +1,4 @@
-"""No secret leaves the service: in no answer, in no log line, and no line can be forged."""
+"""No answer and no log line holds a secret, and no log line can be forged."""
 
 import json
 import re
@@ -21,7 +21,7 @@ LONG = "s3cret-" * 20
 
 @pytest.fixture
 def run_through(client, database):
-    """Every route, with every kind of answer. Returns the answers and what must be in no log line."""
+    """Call every route for every kind of answer. Returns the answers, and what no log line may hold."""
 
     def run():
         answers = []
@@ -114,7 +114,7 @@ def test_no_answer_holds_a_password_a_hash_or_the_key(run_through):
         whole = f"{answer.headers}{answer.text}"
         for secret in secrets:
             if secret in whole:
-                # A token is told to whom it is made for, and the name of an unknown field to whom sent it.
+                # An answer holds the token of its client, or the name of an unknown field that the client sent.
                 is_of_a_token = any(token and secret in token for token in tokens)
                 assert is_of_a_token or (secret == WRONG and answer.status_code == 422)
         assert "$2b$" not in whole
@@ -139,8 +139,8 @@ class TestWhenTheDatabaseFails:
                 assert "127.0.0.1" not in answer.text
         lines = log.getvalue()
         errors = [json.loads(line) for line in lines.splitlines() if '"database_error"' in line]
-        assert errors  # the first one, at least: then nobody asks for a moment
-        assert all(re.fullmatch("[A-Za-z]+", error["error"]) for error in errors)  # its class and not its text
+        assert errors  # at least the first one; then the circuit breaker is open
+        assert all(re.fullmatch("[A-Za-z]+", error["error"]) for error in errors)  # the class, without the text
         for secret in (WRONG, "natalie", ALICE, PASSWORD, "mongodb:"):
             assert secret not in lines
 
@@ -211,7 +211,7 @@ def test_the_secret_of_the_embedded_database_is_made_once_and_for_its_owner_alon
 
 
 def test_the_source_holds_no_secret_but_the_published():
-    """Nothing in the package that could sign a token: no long hexadecimal or base64 text."""
+    """The package has nothing that could sign a token: no long hexadecimal or base64 text."""
     for source in Path(authservice.__file__).parent.rglob("*.py"):
         for text in re.findall(r"[\"']([A-Za-z0-9+/=_-]{32,})[\"']", source.read_text()):
             assert text in PUBLISHED_SECRETS, source

@@ -1,4 +1,4 @@
-"""A collection that cannot keep e-mails unique is named as such: at start, at sign-up, when asked for readiness."""
+"""If a collection cannot keep e-mails unique, the start, sign-up and the readiness check say so."""
 
 import json
 
@@ -119,7 +119,7 @@ def test_one_that_passes_over_others_will_not(client, database, condition):
 
 @pytest.mark.parametrize("unique", [False, True])
 def test_indexes_that_another_stack_made_will_do(client, database, unique):
-    """Mongoose's ``index: true``, and one on any case of another name."""
+    """Mongoose's ``index: true``, and a case-insensitive index with another name."""
     database.users.create_index("email")
     database.users.create_index("email", name="theirs", unique=unique, collation=indexes.ANY_CASE)
     if unique:

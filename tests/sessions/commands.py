@@ -1,4 +1,4 @@
-"""What the service sends to the database."""
+"""The commands that the service sends to the database."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pymongo.monitoring
 
 
 class Commands(pymongo.monitoring.CommandListener):
-    """Every command, as it is sent."""
+    """Collects every command when it is sent."""
 
     def __init__(self):
         self.seen = []
@@ -24,7 +24,7 @@ class Commands(pymongo.monitoring.CommandListener):
 
 @contextlib.contextmanager
 def heard(listener: Commands) -> Iterator[Commands]:
-    """Of the clients that are made meanwhile."""
+    """Listen to all clients that are created in the ``with`` block."""
     pymongo.monitoring.register(listener)
     yield listener
     pymongo.monitoring._LISTENERS.command_listeners.remove(listener)

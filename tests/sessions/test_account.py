@@ -1,4 +1,4 @@
-"""One's own account: changing the password, deleting it all."""
+"""Your own account: change the password, delete the account."""
 
 import bcrypt
 import pytest
@@ -15,7 +15,7 @@ def put_password(client, token, current, new):
 
 
 def test_a_new_password_starts_a_new_session_and_nothing_older_passes(client, alice, database):
-    """Also not the tokens of the session in which it was changed: a thief may share it."""
+    """Even the session that changed it ends: a thief may share that session."""
     own, other = sign_in(client, ALICE), sign_in(client, ALICE)
     changed_before = database.users.find_one({})["passwordChangedAt"]
     answer = put_password(client, own["token"], PASSWORD, NEW_PASSWORD)

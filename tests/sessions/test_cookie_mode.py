@@ -12,7 +12,7 @@ HTTPS = "https://localhost"
 
 @pytest.fixture
 def browser(app, alice) -> FlaskClient:
-    """Signed in as Alice by cookie."""
+    """A browser in which Alice has signed in by cookie."""
     browser = app.test_client()
     answer = browser.post("/auth", json={"email": ALICE, "password": PASSWORD, "cookie": True}, base_url=HTTPS)
     assert answer.status_code == 200
@@ -59,7 +59,7 @@ def test_another_site_cannot_use_the_cookie(browser, method, headers):
     path = {"POST": "/auth/refresh", "DELETE": "/auth"}[method]
     answer = browser.open(path, method=method, headers=headers, base_url=HTTPS)
     assert (answer.status_code, answer.get_json()["code"]) == (403, "cross_site_refused")
-    assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 200  # it is still good
+    assert browser.post("/auth/refresh", headers=SCRIPT, base_url=HTTPS).status_code == 200  # it is still valid
 
 
 def test_a_listed_origin_may_use_the_cookie_from_another_site(browser):
@@ -100,10 +100,10 @@ def test_somebody_else_who_signs_in_by_cookie_ends_the_session_as_well(browser, 
 @pytest.mark.parametrize(
     ("headers", "more", "status"),
     [
-        ({}, {}, 200),  # a form of another site can send no more than this
+        ({}, {}, 200),  # a form on another site can send only this
         ({**SCRIPT, "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, {}, 200),
         (SCRIPT, {"password": "not my password"}, 401),
-        (SCRIPT, {"cookie": False}, 200),  # the cookie stays, and so does its session
+        (SCRIPT, {"cookie": False}, 200),  # the cookie and its session stay
     ],
 )
 def test_the_session_of_the_cookie_goes_on(browser, client, headers, more, status):
@@ -129,7 +129,7 @@ def test_a_new_password_puts_the_new_refresh_token_into_the_cookie(browser, clie
 
 
 def test_a_new_password_over_somebody_elses_cookie_ends_the_session_of_that(browser, client, alice):
-    """Alice's tab is older than the cookie: Bob signed in meanwhile."""
+    """Alice's tab is older than the cookie: Bob has signed in since."""
     assert client.post("/users", json={"email": BOB, "password": PASSWORD}).status_code == 201
     browser.delete_cookie(COOKIE)
     assert sign_in_again(browser, email=BOB).status_code == 200
@@ -188,9 +188,9 @@ def test_a_cookie_that_is_good_for_nothing_leaves_the_browser(browser, method):
 
 @pytest.mark.parametrize("before", ["\x85", "\xa0", "\x1c", "\x1d", " \x85", "\x85 "], ids=repr)
 def test_a_cookie_of_nearly_the_same_name_is_another(app, browser, before):
-    """A sibling subdomain sets it over http, where browsers let no name begin with __Host-: this one does not.
+    """A sibling subdomain can set this cookie over http. Browsers refuse __Host- there, but this name differs.
 
-    Werkzeug up to 3.1.8 strips these bytes off.
+    Werkzeug up to 3.1.8 strips the extra bytes.
     """
     client = app.test_client(use_cookies=False)
     name, value = COOKIE, cookie_of(browser)

@@ -1,4 +1,4 @@
-"""Ending sessions: what is ended is refused on the next request."""
+"""A session that was ended is refused on the next request."""
 
 import pytest
 
@@ -98,13 +98,13 @@ def test_the_least_recently_used_session_makes_room(settings, request):
     client = request.getfixturevalue("client")
     assert client.post("/users", json={"email": ALICE, "password": PASSWORD}).status_code == 201
     first, second = sign_in(client, ALICE), sign_in(client, ALICE)
-    first = client.post("/auth/refresh", json={"refreshToken": first["refreshToken"]}).get_json()  # used just now
+    first = client.post("/auth/refresh", json={"refreshToken": first["refreshToken"]}).get_json()  # the one in use
     third = sign_in(client, ALICE)
     assert [status(client, pair["token"]) for pair in (first, second, third)] == [200, 401, 200]
 
 
 def test_a_session_never_starts_for_one_who_was_disabled_while_the_password_was_checked(client, alice, database, app):
-    """The write that starts a session asks once more; the check and the write are not one moment."""
+    """The write that starts a session checks again, because time passes between the check and the write."""
     from authservice.store import lookup, sessions, users
 
     with app.app_context():

@@ -1,4 +1,4 @@
-"""Guards that ask in the same moment are answered by one read, each as if it had asked alone."""
+"""One read answers all guards of the same moment, each as if it were alone."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 30
 
 
 class Database(Commands):
-    """Can hold the answer of the next read back."""
+    """A proxy in front of the database that can hold back the answer of the next read."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ def held():
 
 @pytest.fixture
 def batches(monkeypatch):
-    """All batches, in their order."""
+    """All batches, in order."""
     made = []
 
     class Recorded(session_batch.LookupBatch):
@@ -62,7 +62,7 @@ def batches(monkeypatch):
 
 @pytest.fixture
 def settings(held, settings, database):
-    """While the one connection is taken, guards gather."""
+    """With one connection, guards gather while it is in use."""
     return {**settings, "MONGO_URI": uri_with(settings["MONGO_URI"], database.name, maxPoolSize="1")}
 
 
@@ -72,20 +72,20 @@ def bob(client):
 
 
 def token_of(client, email):
-    """A new user's."""
+    """The access token of a new user."""
     assert client.post("/users", json={"email": email, "password": PASSWORD}).status_code == 201
     return sign_in(client, email)["token"]
 
 
 def timed(app, token):
-    """The status of a guarded request, and the seconds that it took."""
+    """The status of a guarded request, and its time in seconds."""
     started = time.monotonic()
     status = app.test_client().get("/users/test", headers=bearer(token)).status_code
     return status, time.monotonic() - started
 
 
 class Together:
-    """Requests that are sent while an earlier one holds the connection."""
+    """Requests that are sent while an earlier request uses the connection."""
 
     def __init__(self, app, held, batches, token):
         self._app, self._held, self._batches, self._token = app, held, batches, token
@@ -108,7 +108,7 @@ class Together:
         self._threads.shutdown()
 
     def answers(self, tokens, path="/users/test"):
-        """All of them wait for the connection, and then it is free; the answers in the order of the tokens."""
+        """The answers, in the order of the tokens, of requests that all waited for the connection."""
         asked = [self.ask(token, path) for token in tokens]
         wait_until(lambda: self.waiting() == len(tokens))
         self._held.may_answer.set()
@@ -118,7 +118,7 @@ class Together:
         return [answer.status_code for answer in self.answers(tokens)]
 
     def waiting(self):
-        """The first of each batch for the connection, the others for its answer."""
+        """Wait until the first of each batch waits for the connection, and the others for its answer."""
         events = [batch.answered for batch in self._batches]
         return len(events) + sum(len(event._cond._waiters) for event in events if event)
 
@@ -151,7 +151,7 @@ def test_of_two_sessions_of_one_user_each_is_asked_for(app, client, held, batche
 
 def test_nobody_is_answered_by_a_read_that_was_sent_before_he_asked(app, held, batches, alice, database):
     with Together(app, held, batches, alice) as together:
-        database.users.update_one({"email": ALICE}, {"$set": {"sessions": []}})  # the first read knows nothing of it
+        database.users.update_one({"email": ALICE}, {"$set": {"sessions": []}})  # the first read came before it
         assert together.statuses([alice]) == [401]
 
 
@@ -178,7 +178,7 @@ def test_what_the_read_took_counts_for_all_of_them(app, held, batches, alice, bo
 class TestWhereTheFirstWaitsTooLong:
     @pytest.fixture
     def settings(self, settings):
-        return {**settings, "MONGO_TIMEOUT_MS": 4_000}  # of which a request waits two seconds for a connection
+        return {**settings, "MONGO_TIMEOUT_MS": 4_000}  # a request may wait half of that for a connection
 
     def test_who_came_later_waits_on(self, app, held, batches, alice, bob):
         with Together(app, held, batches, alice) as together:

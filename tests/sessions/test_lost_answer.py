@@ -1,4 +1,4 @@
-"""The line to the database breaks between a rotation and its answer: the retry inside the grace succeeds."""
+"""The connection to the database breaks between a rotation and its answer: a retry within the grace succeeds."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ from tests.conftest import ALICE, PASSWORD, SECRET, bearer, sign_in
 
 
 class LossyProxy:
-    """Passes bytes on to the database; once armed, it lets one update through and cuts the line before the answer."""
+    """Forwards bytes to the database. Once armed, it forwards one update and cuts the connection before the answer."""
 
     def __init__(self, port):
         self._target = ("127.0.0.1", port)
@@ -41,7 +41,7 @@ class LossyProxy:
                     self.armed = False
                     doomed.set()
                 if not is_request and doomed.is_set():
-                    self.cut = True  # the database has answered, so it has written
+                    self.cut = True  # it has answered, so it has written
                     break
                 sink.sendall(data)
         except OSError:
@@ -61,7 +61,7 @@ def proxy(database_port):
 
 @pytest.fixture
 def settings(proxy, uri_through):
-    uri = uri_through(proxy.port, retryWrites="false")  # or the driver itself would ask again
+    uri = uri_through(proxy.port, retryWrites="false")  # or the driver would retry
     return {"MONGO_URI": uri, "JWT_SECRET_KEY": SECRET, "BCRYPT_LOG_ROUNDS": 4}
 
 
@@ -71,7 +71,7 @@ def test_the_retry_gets_the_pair_of_the_rotation_whose_answer_was_lost(client, a
     lost = client.post("/auth/refresh", json={"refreshToken": pair["refreshToken"]})
     assert (lost.status_code, lost.get_json()["code"]) == (503, "database_unavailable")
     assert proxy.cut
-    assert database.users.find_one({})["sessions"][1]["previousJti"] is not None  # it was written all the same
+    assert database.users.find_one({})["sessions"][1]["previousJti"] is not None  # it was written nevertheless
     retried = client.post("/auth/refresh", json={"refreshToken": pair["refreshToken"]})
     assert retried.status_code == 200
     assert client.get("/users/test", headers=bearer(retried.get_json()["token"])).status_code == 200

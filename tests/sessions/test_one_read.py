@@ -1,4 +1,4 @@
-"""A guarded request costs the database one read, by _id and with a projection."""
+"""A guarded request is one read of the database, by _id and with a projection."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Refresh tokens: each is good for one use, two tabs lose nothing, a thief is caught."""
+"""A refresh token is good for one use; two tabs lose nothing, and a thief is caught."""
 
 import json
 import threading
@@ -102,7 +102,7 @@ ROUNDS, TABS = 100, 100
 
 
 def test_a_hundred_tabs_a_hundred_times_over_make_one_chain(app, pair, database):
-    """Every round, all tabs refresh at once with the same token; all must get the same successor."""
+    """In each round all tabs refresh at once with the same token, and all must get the same successor."""
     token = pair["refreshToken"]
     seen = {token}
     start = threading.Barrier(TABS)
@@ -121,7 +121,7 @@ def test_a_hundred_tabs_a_hundred_times_over_make_one_chain(app, pair, database)
             (token,) = successors
             assert token not in seen
             seen.add(token)
-    assert len(database.users.find_one({})["sessions"]) == 2  # alice's first, and this one
+    assert len(database.users.find_one({})["sessions"]) == 2  # Alice's first session, and this one
 
 
 def pair_time(database):
@@ -129,7 +129,7 @@ def pair_time(database):
 
 
 def age_sessions(database, seconds):
-    """Move every rotation into the past, as if the time had gone by."""
+    """Move every rotation into the past, as if time had passed."""
     user = database.users.find_one({})
     for session in user["sessions"]:
         session["rotatedAt"] -= timedelta(seconds=seconds)

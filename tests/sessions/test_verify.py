@@ -1,4 +1,4 @@
-"""GET /auth/verify: the guard for services that are not ours."""
+"""GET /auth/verify: the guard for other services."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A document that the tutorial's app wrote has no sessions and no roles, and goes through all of it."""
+"""A document that the tutorial's app wrote has no sessions and no roles, and everything works with it."""
 
 from tests.conftest import ADMIN_ROLE, bearer, sign_in
 

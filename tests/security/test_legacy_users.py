@@ -1,4 +1,4 @@
-"""The tutorial's own users move in as they are, and its guard accepts our tokens."""
+"""The tutorial's users work unchanged, and the tutorial's guard accepts our tokens."""
 
 import time
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ TUTORIAL_HASH = "$2b$10$2WLRRE/IWW.1yXcEyt0sZeFS/257w6SAaigbMNMfcqX1JNZ1KKXGO"  
 
 
 def tutorial_user(email="josh@example.com", stored=TUTORIAL_HASH):
-    """A document exactly as the tutorial's app writes it, Mongoose's version key included."""
+    """A document exactly as the tutorial's app writes it, with Mongoose's version key."""
     return {"_id": ObjectId(), "email": email, "password": stored, "__v": 0}
 
 
@@ -47,7 +47,7 @@ class TestOfTheTutorial:
         assert stored.keys() == {"_id", "email", "password", "__v", "passwordChangedAt", "sessions"}
         assert (stored["_id"], stored["email"], stored["__v"]) == (document["_id"], "josh@example.com", 0)
         assert stored["password"].startswith("$2b$11$")
-        assert bcrypt.checkpw(b"password", stored["password"].encode())  # the old app still signs the user in
+        assert bcrypt.checkpw(b"password", stored["password"].encode())  # the old app can still check the password
         assert abs((stored["passwordChangedAt"] - before).total_seconds()) < 600
 
     def test_a_wrong_password_changes_nothing(self, client, database):
@@ -65,7 +65,7 @@ def test_a_hash_of_our_cost_is_taken_over_as_well(client, database):
 
 
 def test_our_token_passes_the_guard_of_the_tutorial(alice):
-    """passport-jwt takes the bearer token, checks signature and times, and hands on the payload: it reads ``email``."""
+    """passport-jwt checks the signature and the times of the bearer token; the guard then reads ``email``."""
     payload = jwt.decode(alice, SECRET, algorithms=["HS256"], options={"require": ["iat", "exp"]})
     assert payload["email"] == ALICE
     assert payload["iat"] <= time.time() + 5
@@ -75,7 +75,7 @@ def test_our_token_passes_the_guard_of_the_tutorial(alice):
 
 
 def test_a_token_of_the_tutorial_does_not_pass_ours(client, alice):
-    """It has neither an id nor a type: whoever holds one signs in again."""
+    """It has no id and no type, so its holder signs in again."""
     now = int(time.time())
     token = jwt.encode({"email": ALICE, "iat": now, "exp": now + 3_600}, SECRET, algorithm="HS256")
     assert_problem(client.get("/users/test", headers=bearer(token)), 401, "token_invalid")
@@ -87,7 +87,9 @@ class TestLetterCase:
         token = sign_in(client, "Josh.Morony@Example.COM", "password")["token"]
         me = assert_ok(client.get("/users/me", headers=bearer(token)))
         assert me["email"] == "Josh.Morony@Example.COM"
-        assert jwt.decode(token, SECRET, algorithms=["HS256"])["email"] == "Josh.Morony@Example.COM"  # what Nest finds
+        assert (
+            jwt.decode(token, SECRET, algorithms=["HS256"])["email"] == "Josh.Morony@Example.COM"
+        )  # what the NestJS app finds
         assert database.users.find_one()["email"] == "Josh.Morony@Example.COM"
         sign_in(client, " Josh.Morony@Example.COM ", "password")
 
@@ -123,7 +125,7 @@ class TestLetterCase:
             token = sign_in(client, email)["token"]
             assert assert_ok(client.get("/users/me", headers=bearer(token)))["email"] == email
 
-    def test_the_email_of_a_foreign_user_is_taken(self, client, database):
+    def test_the_email_of_a_legacy_user_is_taken(self, client, database):
         database.users.insert_one(tutorial_user("Josh@Example.com"))
         answer = client.post("/users", json={"email": "Josh@Example.com", "password": PASSWORD})
         assert_problem(answer, 409, "email_taken")
@@ -170,7 +172,7 @@ def test_odd_fields_keep_nobody_out(client, database, value):
 
 @pytest.mark.parametrize("milliseconds", [8_640_000_000_000_000, -8_640_000_000_000_000, 2**62], ids=repr)
 def test_a_time_that_only_other_languages_have_is_read_as_absent(app, milliseconds):
-    """The embedded server takes none such, so here the document comes from its wire form; MongoDB would send it."""
+    """The embedded server cannot store such a time, so the test decodes a document as MongoDB would send it."""
     user_id = ObjectId()
     wire = bson.encode({"_id": user_id, "email": ALICE, "createdAt": DatetimeMS(milliseconds)})
     user = users.read_user(bson.decode(wire, state_of(app).client.codec_options))
@@ -179,7 +181,7 @@ def test_a_time_that_only_other_languages_have_is_read_as_absent(app, millisecon
 
 @pytest.mark.parametrize("value", [one for one in ODD_VALUES if one is not None], ids=lambda value: repr(value)[:40])
 def test_whatever_stands_in_disabled_at_disables(client, database, value):
-    """Of two readings of a document that is not ours, the one that lets nobody in."""
+    """If a legacy document can be read in two ways, the stricter one counts."""
     database.users.insert_one({**tutorial_user(ALICE, hashed(PASSWORD)), "disabledAt": value})
     answer = client.post("/auth", json={"email": ALICE, "password": PASSWORD})
     assert_problem(answer, 401, "credentials_invalid")
@@ -215,7 +217,7 @@ def test_a_document_without_an_email_is_nobody(client, database):
 
 @pytest.mark.parametrize("value", ["josh", 1, b"1", {"a": 1}, True, 1.5, datetime(2026, 1, 1, tzinfo=UTC)], ids=repr)
 def test_a_document_whose_id_is_none_of_mongodbs_own_is_nobody(app, client, database, value):
-    """No token could name it."""
+    """No token can name it."""
     database.users.insert_one({**tutorial_user(ALICE, hashed(PASSWORD)), "_id": value})
     before = database.users.find_one()
     assert_problem(client.post("/auth", json={"email": ALICE, "password": PASSWORD}), 401, "credentials_invalid")
