@@ -18,7 +18,9 @@ _signals = Namespace()
 
 user_created = _signals.signal(
     "user_created",
-    """An account was created: by sign-up or on the command line.
+    """An account was created.
+
+    It was created by sign-up or on the command line.
 
         @user_created.connect_via(app)
         def greet(sender, user): ...
@@ -26,7 +28,9 @@ user_created = _signals.signal(
 )
 signed_in = _signals.signal(
     "signed_in",
-    """A user signed in with a password. A refresh is no sign-in.
+    """A user signed in with a password.
+
+    A refresh is not a sign-in.
 
         @signed_in.connect_via(app)
         def count(sender, user): ...
@@ -46,7 +50,9 @@ signed_out = _signals.signal(
 )
 password_changed = _signals.signal(
     "password_changed",
-    """A user changed the password, or an operator set a new one. All earlier sessions have ended.
+    """A user changed the password, or an operator set a new one.
+
+    All earlier sessions have ended.
 
         @password_changed.connect_via(app)
         def tell_user(sender, user): ...
@@ -54,7 +60,9 @@ password_changed = _signals.signal(
 )
 user_deleted = _signals.signal(
     "user_deleted",
-    """An account was deleted: by the user, by an admin or on the command line. ``user`` is what it was.
+    """An account was deleted by the user, by an admin or on the command line.
+
+    ``user`` is the user before the deletion.
 
         @user_deleted.connect_via(app)
         def delete_todos(sender, user):
