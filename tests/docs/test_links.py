@@ -1,4 +1,4 @@
-"""Every link between the pages of the repository leads to a file that is there, and to a heading that it has."""
+"""Every link between the pages leads to a file and a heading that exist, and CONTRIBUTING names every part."""
 
 import re
 
@@ -38,3 +38,13 @@ def test_every_page_below_docs_is_reached_from_the_readme():
         found = {(page.parent / link).resolve() for link in links if not link.startswith("https://")}
         waiting += found - reached
     assert set(PAGES) - reached == set()
+
+
+def test_contributing_says_where_each_part_is():
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("\n## Where things are\n", 1)[1].split("\n## ", 1)[0]
+    package = [
+        path for path in (ROOT / "authservice").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
+    parts = [path.name if path.suffix else f"{path.name}/" for path in package]
+    folders = [f"{name}/" for name in ("bench", "client", "deploy", "docs", "examples", "tests", "tools")]
+    assert [part for part in parts + folders if not re.search(rf"[`/]{re.escape(part)}`", table)] == []
