@@ -1,4 +1,4 @@
-"""Who may stay: how many connections a client may have of a worker's, until when each may wait, and who gives way."""
+"""A worker's connections: how many each client may have, their deadlines, and which one is evicted for a newcomer."""
 
 import ipaddress
 import logging
@@ -9,121 +9,123 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-REQUEST_SECONDS = 15.0  # more than any honest request takes once its body is there, its wait for the gate included
+REQUEST_SECONDS = 15.0  # more than any honest request takes after its body has arrived, including the queue for hashing
 
 log = logging.getLogger(__name__)
 
 
 class Connection:
-    """A socket, whom it counts for, and whether it had to make room for another."""
+    """A socket, the client that it counts for, and whether it was evicted."""
 
     def __init__(self, sock: Any, client: str | None) -> None:
         self.socket = sock
         self.client = client
-        self.gave_way = False
+        self.is_evicted = False
 
-    def cut_off(self) -> None:
-        """Its greenlet wakes up, finds that nothing more will come, and closes."""
+    def shut_down(self) -> None:
+        """Wake its greenlet, which finds the end of the stream and closes the connection."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class Connections:
-    """All of a worker's. Who waits for his client gives way; who works does not.
+    """All connections of a worker. One that waits for its client can be evicted, one that is being served cannot.
 
-    A client that has too many connections gives up the one that has waited longest, and its newcomer is served: of
-    many people behind one address it costs somebody an idle connection, which browsers open again unasked. To close
-    the newcomer instead would let one of them lock out all others. Only where all are at work is the newcomer closed.
+    If a client has too many connections, the newcomer is served and the one that has waited longest is evicted. Among
+    many people behind one address, this costs somebody an idle connection, which browsers reopen by themselves. If the
+    newcomer were closed instead, one of these people could lock out all others. The newcomer is closed only if all
+    connections of the client are being served.
     """
 
     def __init__(self, per_client: int) -> None:
         self._per_client = per_client or math.inf
-        # Until when each may wait or work. Of those that wait, the one that has waited longest comes first.
+        # Connection -> deadline. The first of the waiting ones has waited longest.
         self._waiting: dict[Connection, float] = {}
         self._working: dict[Connection, float] = {}
-        self._held: Counter[str] = Counter()  # by client
-        self._given_way = self._refused = 0  # since the last line in the log
-        self._unfinished = 0  # those that wait for the rest of a request, and those that end
+        self._count_by_client: Counter[str] = Counter()
+        self._evicted = self._refused = 0  # since the last log line
+        self._incomplete = 0  # those with an incomplete request, and those that are closing
 
     @property
-    def crowd(self) -> int:
-        """How many have asked for something or are about to; not those with half a request."""
-        return len(self._waiting) + len(self._working) - self._unfinished
+    def active_count(self) -> int:
+        """How many are idle or being served. Those with an incomplete request do not count."""
+        return len(self._waiting) + len(self._working) - self._incomplete
 
     def admit(self, sock: Any, address: Any) -> Connection | None:
-        """Take a newcomer in; None when its client has as many as it may, and all of them work."""
+        """Add a newcomer. None if its client has reached its limit and all its connections are being served."""
         client = _client_of(address)
         if client is not None:
-            if self._held[client] >= self._per_client:
-                self._make_room(next((one for one in self._waiting if one.client == client), None))
-                if self._held[client] >= self._per_client:
+            if self._count_by_client[client] >= self._per_client:
+                self._evict(next((other for other in self._waiting if other.client == client), None))
+                if self._count_by_client[client] >= self._per_client:
                     self._refused += 1
                     return None
-            self._held[client] += 1
+            self._count_by_client[client] += 1
         connection = Connection(sock, client)
-        self.wait(connection, REQUEST_SECONDS)
+        self.mark_waiting(connection, REQUEST_SECONDS)
         return connection
 
-    def wait(self, connection: Connection, seconds: float = math.inf) -> None:
-        """From now on it waits for its client, who has so long; without ``seconds`` the caller keeps the time."""
-        if not connection.gave_way:
-            self._forget(connection)
-            self._unfinished += seconds == math.inf
+    def mark_waiting(self, connection: Connection, seconds: float = math.inf) -> None:
+        """We wait for the client, for ``seconds`` at most. Without ``seconds`` the caller sets a timeout itself."""
+        if not connection.is_evicted:
+            self._unmark(connection)
+            self._incomplete += seconds == math.inf
             self._waiting[connection] = time.monotonic() + seconds
 
-    def work(self, connection: Connection) -> None:
-        """From now on its client waits for us, REQUEST_SECONDS at the most."""
-        if not connection.gave_way:
-            self._forget(connection)
+    def mark_working(self, connection: Connection) -> None:
+        """The client waits for us, for REQUEST_SECONDS at most."""
+        if not connection.is_evicted:
+            self._unmark(connection)
             self._working[connection] = time.monotonic() + REQUEST_SECONDS
 
-    def leave(self, connection: Connection) -> None:
-        self._forget(connection)
-        if not connection.gave_way:
+    def remove(self, connection: Connection) -> None:
+        self._unmark(connection)
+        if not connection.is_evicted:
             self._release(connection.client)
 
-    def make_room(self) -> None:
-        """Who has waited longest gives way to a newcomer."""
-        self._make_room(next(iter(self._waiting), None))
+    def evict_idle(self) -> None:
+        """Evict the connection that has waited longest."""
+        self._evict(next(iter(self._waiting), None))
 
-    def cut_off_the_late(self) -> None:
-        moment = time.monotonic()
+    def close_overdue(self) -> None:
+        """Shut down the connections whose deadline is over, and log how many were evicted and refused."""
+        now = time.monotonic()
         for deadlines in (self._waiting, self._working):
-            for connection in [connection for connection, until in deadlines.items() if until < moment]:
-                connection.cut_off()
-        for event, count in (("connections_gave_way", self._given_way), ("connections_refused", self._refused)):
+            for connection in [connection for connection, deadline in deadlines.items() if deadline < now]:
+                connection.shut_down()
+        for event, count in (("connections_evicted", self._evicted), ("connections_refused", self._refused)):
             if count:
                 log.warning(event, extra={"connections": count})
-        self._given_way = self._refused = 0
+        self._evicted = self._refused = 0
 
-    def hurry(self, seconds: float) -> None:
-        """Who waits for a next request has so long from now on."""
-        end = time.monotonic() + seconds
-        self._waiting = {
-            connection: until if until == math.inf else min(until, end) for connection, until in self._waiting.items()
-        }
+    def limit_waits(self, seconds: float) -> None:
+        """Wait for the next request of a connection for ``seconds`` from now at most."""
+        latest = time.monotonic() + seconds
+        for connection, deadline in self._waiting.items():
+            if latest < deadline < math.inf:
+                self._waiting[connection] = latest
 
-    def _make_room(self, connection: Connection | None) -> None:
+    def _evict(self, connection: Connection | None) -> None:
         if connection is not None:
-            self._forget(connection)
-            connection.gave_way = True
+            self._unmark(connection)
+            connection.is_evicted = True
             self._release(connection.client)
-            connection.cut_off()
-            self._given_way += 1
+            connection.shut_down()
+            self._evicted += 1
 
-    def _forget(self, connection: Connection) -> None:
-        self._unfinished -= self._waiting.pop(connection, None) == math.inf
+    def _unmark(self, connection: Connection) -> None:
+        self._incomplete -= self._waiting.pop(connection, None) == math.inf
         self._working.pop(connection, None)
 
     def _release(self, client: str | None) -> None:
         if client is not None:
-            self._held[client] -= 1
-            if not self._held[client]:
-                del self._held[client]
+            self._count_by_client[client] -= 1
+            if not self._count_by_client[client]:
+                del self._count_by_client[client]
 
 
 def _client_of(address: Any) -> str | None:
-    """Whom an address counts for: of IPv6 the /64, which one client has all of; on a Unix socket nobody."""
+    """What an address counts as: an IPv6 address as its /64, which one client owns; a Unix socket as nobody."""
     if not isinstance(address, tuple):
         return None
     host: str = address[0]

@@ -1,4 +1,4 @@
-"""What a worker receives: requests within bounds of size and time, each byte looked at once."""
+"""Read requests within limits of size and time. Each byte is searched once."""
 
 import time
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from authservice.serving.connections import Connection, Connections
 
 HEAD_MAX_BYTES = 32_768
 HEAD_SECONDS = 5.0  # from its first byte to its last
-# Every so many bytes of a body have so many seconds: ours are never larger, and larger ones that an application takes
-# may last as long as they go on coming.
+# Each part of a body has its own timeout. Our bodies are never longer than one part; a large upload to another
+# application may take as long as it keeps coming.
 BODY_PART_BYTES = BODY_MAX_BYTES
 BODY_PART_SECONDS = 5.0
 
 
 class Incoming(SocketUnreader):  # type: ignore[misc]
-    """A client's bytes. While a request is not all there its connection gives way to others like an idle one."""
+    """The bytes of a client. While its request is incomplete, its connection can be evicted like an idle one."""
 
     def __init__(self, connection: Connection, connections: Connections) -> None:
         super().__init__(connection.socket)
@@ -43,47 +43,47 @@ class Incoming(SocketUnreader):  # type: ignore[misc]
         self._part_bytes, self._part_seconds = 0, BODY_PART_SECONDS
 
     @contextmanager
-    def time_for_the_head(self) -> Iterator[None]:
-        """Raises RequestTimeout when it is over."""
-        self._connections.wait(self._connection)
+    def head_timeout(self) -> Iterator[None]:
+        """Raises RequestTimeout after HEAD_SECONDS."""
+        self._connections.mark_waiting(self._connection)
         with gevent.Timeout(HEAD_SECONDS, errors.RequestTimeout()):
             yield
 
     def read_ahead(self, size: int) -> None:
-        """Have so many bytes at hand, unless the client ends before. Raises RequestTimeout."""
+        """Buffer ``size`` bytes, or fewer if the client ends first. Raises RequestTimeout."""
         self.unread(self.read(size))
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """What comes next, b"" at the end. Raises RequestTimeout."""
-        if self._connection.gave_way:
+        """The next bytes, b"" at the end. Raises RequestTimeout."""
+        if self._connection.is_evicted:
             raise gevent.GreenletExit
         try:
             data = self._chunk_of_body(size_hint) if self._reads_body else super().chunk(size_hint)
         except OSError:
-            if not self._connection.gave_way:
+            if not self._connection.is_evicted:
                 raise
             data = b""
-        if not data and self._connection.gave_way:
-            raise gevent.GreenletExit  # past the application: nobody is there to be answered
+        if not data and self._connection.is_evicted:
+            raise gevent.GreenletExit  # the application does not catch it: nobody waits for a response
         return data
 
     def _chunk_of_body(self, size_hint: int | None) -> bytes:
-        asked = time.monotonic()
-        self._connections.wait(self._connection)
+        started = time.monotonic()
+        self._connections.mark_waiting(self._connection)
         try:
             with gevent.Timeout(max(self._part_seconds, 0), errors.RequestTimeout()):
                 data: bytes = super().chunk(size_hint)
         finally:
-            self._connections.work(self._connection)
+            self._connections.mark_working(self._connection)
         self._part_bytes += len(data)
-        self._part_seconds -= time.monotonic() - asked
+        self._part_seconds -= time.monotonic() - started
         if self._part_bytes >= BODY_PART_BYTES:
             self._part_bytes, self._part_seconds = 0, BODY_PART_SECONDS
         return data
 
 
 class Request(message.Request):  # type: ignore[misc]
-    """gunicorn's, but no head grows without end, and what RFC 9112 asks of Host and Connection is done."""
+    """gunicorn's request, with a limit for the whole head and the rules of RFC 9112 for Host and Connection."""
 
     headers: list[tuple[str, str]]
     must_close: bool
@@ -91,32 +91,32 @@ class Request(message.Request):  # type: ignore[misc]
     version: tuple[int, int]
 
     def parse(self, unreader: Incoming) -> bytes:
-        """Read a head; what came behind it.
+        """Read a head and return the bytes behind it.
 
-        gunicorn's own loop copies and searches all of an unfinished head each time that a byte comes.
+        gunicorn's own loop copies and searches the whole incomplete head whenever a byte arrives.
         """
         self.max_buffer_headers = HEAD_MAX_BYTES  # for trailers
         unreader.expect_head()
         received = bytearray()
         self.read_into(unreader, received, stop=True)
-        is_announced = self.cfg.proxy_protocol != "off" and self.req_number == 1
+        has_proxy_header = self.cfg.proxy_protocol != "off" and self.req_number == 1
         end = received.find(b"\r\n\r\n")
-        if end < 0 or is_announced:
-            with unreader.time_for_the_head():
-                if is_announced:
+        if end < 0 or has_proxy_header:
+            with unreader.head_timeout():
+                if has_proxy_header:
                     received = self._handle_proxy_protocol(unreader, received, self.cfg.proxy_protocol)
                 end = self._read_head(unreader, received)
         if end + 4 > HEAD_MAX_BYTES:
             raise LimitRequestHeaders("head too large")
         parse = self._parse_fast if self._use_fast else self._parse_python
         rest: bytes = parse(unreader, received)
-        self._look_at_host_and_connection()
+        self._check_host_and_connection()
         return rest
 
     def set_body_reader(self) -> None:
-        """Wait for a body, or for the first of its chunks, here: who sends none shall not have an application wait.
+        """Read a body, or the first byte of its chunks, before the application starts and waits for it.
 
-        One that is larger than any of ours is left to the application, which may not want it at all.
+        A body that is larger than ours is left to the application, which may refuse it unread.
         """
         super().set_body_reader()
         self.unreader.expect_body()
@@ -131,10 +131,10 @@ class Request(message.Request):  # type: ignore[misc]
         return self.must_close
 
     def _read_head(self, unreader: Incoming, received: bytearray) -> int:
-        """Read on until the head is complete; where it ends."""
+        """Read until the head is complete and return where it ends."""
         searched = 0
         while (end := received.find(b"\r\n\r\n", max(searched - 3, 0))) < 0:
-            # A bare LF ends no line, so this head would never end.
+            # Otherwise a client that ends its lines with a bare LF would wait for its timeout.
             if received.count(b"\n", searched) != received.count(b"\r\n", max(searched - 1, 0)):
                 raise InvalidHeader("bare LF as line terminator")
             limit = self.limit_request_line
@@ -146,8 +146,8 @@ class Request(message.Request):  # type: ignore[misc]
             self.read_into(unreader, received)
         return end
 
-    def _look_at_host_and_connection(self) -> None:
-        """RFC 9112 section 3.2: no request of HTTP/1.1 without Host. Section 9.6: Connection is a list."""
+    def _check_host_and_connection(self) -> None:
+        """RFC 9112 section 3.2: HTTP/1.1 requires Host. Section 9.6: Connection is a list."""
         has_host = False
         options: set[str] = set()
         for name, value in self.headers:
@@ -157,14 +157,14 @@ class Request(message.Request):  # type: ignore[misc]
                 options.update(option.strip(" \t") for option in value.lower().split(","))
         if not has_host and self.version >= (1, 1):
             raise InvalidHeader("HOST", req=self)
-        # Behind a CONNECT there is no further request (RFC 9931 section 8).
-        is_kept = self.version >= (1, 1) or "keep-alive" in options
-        if "close" in options or self.method == "CONNECT" or not is_kept:
+        # No request can follow a CONNECT (RFC 9931 section 8).
+        is_persistent = self.version >= (1, 1) or "keep-alive" in options
+        if "close" in options or self.method == "CONNECT" or not is_persistent:
             self.force_close()
 
 
 class Parser(RequestParser):  # type: ignore[misc]
-    """The requests of a connection, one after the other."""
+    """The requests of a connection, in order."""
 
     mesg_class = Request
 

@@ -1,4 +1,4 @@
-"""What a worker sends: an application's answers, and refusals of requests that no application has seen."""
+"""Write responses: those of the application, and refusals of requests that never reach the application."""
 
 import functools
 import json
@@ -19,21 +19,21 @@ from authservice import errors
 from authservice.errors import Refusal
 from authservice.web import problems
 
-_http_date = functools.lru_cache(1)(util.http_date)  # of this second
+_http_date = functools.lru_cache(1)(util.http_date)  # called with the current second
 
 
 class Response(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's, but head and body are one packet: with two the guarded route served a twentieth less."""
+    """gunicorn's response, with head and body in one packet: two packets cost 5 % of the guarded requests."""
 
     headers_sent: bool
-    _head = b""  # what waits for the body
+    _head = b""  # held back until the body comes
 
     @property
-    def has_begun(self) -> bool:
+    def is_started(self) -> bool:
         return self.headers_sent and not self._head
 
     def should_close(self) -> bool:
-        # Of a body that could not be read to its end nobody knows where the next request begins.
+        # If reading the body failed, nobody knows where the next request starts.
         return self.req.body.failed or super().should_close()  # type: ignore[no-any-return]
 
     def send_headers(self) -> None:
@@ -59,11 +59,11 @@ class Response(wsgi.Response):  # type: ignore[misc]
     def close(self) -> None:
         self.send_headers()
         if self._head or self.chunked:
-            self._emit_body(b"")  # of a chunked body, its end
+            self._emit_body(b"")  # this ends a chunked body
 
 
 def refusal_for(error: BaseException) -> Refusal:
-    """What a client is told about a request that raised ``error``."""
+    """The refusal for a request that raised ``error``."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, LimitRequestLine):
@@ -77,7 +77,7 @@ def refusal_for(error: BaseException) -> Refusal:
 
 
 def refusal_bytes(refusal: Refusal, request_id: str) -> bytes:
-    """The whole answer as it goes over the wire; where the next request would begin is unknown, so it is the last."""
+    """The whole response in bytes. It closes the connection: nobody knows where the next request starts."""
     body = json.dumps(problems.details(refusal, request_id)).encode()
     security = "".join(f"{name}: {value}\r\n" for name, value in problems.SECURITY_HEADERS.items())
     head = (

@@ -62,7 +62,7 @@ def test_of_one_address_the_connection_that_waited_longest_gives_way(serve, conn
         assert connection.recv(1) == b""
     assert gone(idle[-LIMIT:]) == gone(others) == []
     assert all(is_answered(connection) for connection in [*idle[-LIMIT:], *others])
-    wait_until(lambda: '"event": "connections_gave_way"' in service.output())
+    wait_until(lambda: '"event": "connections_evicted"' in service.output())
 
 
 def test_unless_told_otherwise_an_address_has_a_tenth_of_the_workers_connections(serve, connect):
@@ -87,7 +87,7 @@ def test_switched_off_or_behind_a_proxy_an_address_may_have_all(serve, connect, 
     idle = [connect(service) for _ in range(20)]
     assert all(is_answered(connection) for connection in idle)
     assert gone(idle) == []
-    assert "connections_gave_way" not in service.output()
+    assert "connections_evicted" not in service.output()
 
 
 def test_a_request_that_is_worked_on_gives_way_to_nobody(serve, connect):
@@ -101,10 +101,9 @@ def test_a_request_that_is_worked_on_gives_way_to_nobody(serve, connect):
     newcomer = connect(service)
     with contextlib.suppress(ConnectionError):
         assert newcomer.recv(1) == b""  # at once: there is nobody who could give way
-    wait_until(lambda: '"event": "connections_refused", "connections": 1' in service.output())
-    assert gone(busy) == []
     for connection in busy:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 201 ")
+    wait_until(lambda: '"event": "connections_refused", "connections": 1' in service.output())
     health(service)
 
 
@@ -152,12 +151,12 @@ def test_many_at_once_from_one_address_harm_no_request_of_it(serve):
 def test_whom_an_address_counts_for(addresses, admitted):
     connections = Connections(per_client=1)
     found = [connections.admit(None, address) for address in addresses[:1]]
-    connections.work(found[0])
+    connections.mark_working(found[0])
     found.append(connections.admit(None, addresses[1]))
     assert sum(connection is not None for connection in found) == admitted
     for connection in found:
         if connection is not None:
-            connections.leave(connection)
+            connections.remove(connection)
     assert connections.admit(None, addresses[0]) is not None
 
 
@@ -169,12 +168,12 @@ def test_whoever_gave_way_counts_no_longer_and_gives_way_to_nobody_else():
         for one in sockets:
             opened.enter_context(one)
         first, second = [connections.admit(one, ("192.0.2.1", 1)) for one in sockets[:2]]
-        assert first.gave_way
-        connections.wait(first)
+        assert first.is_evicted
+        connections.mark_waiting(first)
         third = connections.admit(sockets[2], ("192.0.2.1", 1))
-        assert (second.gave_way, third.gave_way) == (True, False)
+        assert (second.is_evicted, third.is_evicted) == (True, False)
         for connection in (first, second):
-            connections.work(connection)
-            connections.leave(connection)
-        connections.work(third)
+            connections.mark_working(connection)
+            connections.remove(connection)
+        connections.mark_working(third)
         assert connections.admit(sockets[3], ("192.0.2.1", 1)) is None

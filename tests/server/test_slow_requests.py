@@ -112,6 +112,6 @@ def test_a_request_that_waits_for_its_body_gives_way_to_a_newcomer(serve):
         waiting.remove(gone)
         waiting[0].sendall(body)
         assert waiting[0].recv(65_536).startswith(b"HTTP/1.1 201 ")
-        wait_until(lambda: '"event": "connections_gave_way", "connections": 1' in service.output())
+        wait_until(lambda: '"event": "connections_evicted", "connections": 1' in service.output())
         assert '"event": "crash"' not in service.output()
         assert '"status": 400' not in service.output()  # nothing was made of a body that did not come
