@@ -1,6 +1,6 @@
-"""The program that ``authservice serve`` becomes: gunicorn, before anything of this package is loaded.
+"""The program that ``authservice serve`` executes: gunicorn, before any module of this package is imported.
 
-``python -m gunicorn`` would do, but for SIGUSR2: its new master would find gunicorn's `http` in place of Python's.
+``python -m gunicorn`` fails at SIGUSR2: the new master imports gunicorn's `http` instead of Python's.
 """
 
 from gunicorn.app.wsgiapp import run

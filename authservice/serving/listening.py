@@ -1,4 +1,4 @@
-"""Whether gunicorn can listen where it is to: asked once, where gunicorn would try for five seconds."""
+"""Check once whether gunicorn can bind its addresses. gunicorn itself retries for five seconds."""
 
 import contextlib
 import socket
@@ -8,7 +8,7 @@ Address = tuple[str, int]
 
 
 def fault_of(addresses: Iterable[Address]) -> str | None:
-    """Why one of them, or all together, cannot be listened on; None when they can."""
+    """Why the service cannot listen on all ``addresses`` at once; None if it can."""
     with contextlib.ExitStack() as listeners:
         for host, port in addresses:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -16,7 +16,7 @@ def fault_of(addresses: Iterable[Address]) -> str | None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((host, port))
-                listener.listen(1)  # two who only bind are no hindrance to each other
+                listener.listen(1)  # two sockets that only bind do not conflict
             except (OSError, UnicodeError, OverflowError) as error:
                 shown = f"[{host}]" if ":" in host else host
                 return f"cannot listen on {shown}:{port}: {getattr(error, 'strerror', None) or error}"

@@ -1,6 +1,6 @@
-"""A SIGHUP that would end the service is refused: what new workers would load is loaded in a fork first.
+"""Refuse a SIGHUP that would end the service: a fork loads the configuration and the application first.
 
-gunicorn's own reload ends the master when its configuration file fails, and when a worker does not boot.
+gunicorn's own reload ends the master if the configuration file fails or a worker does not boot.
 """
 
 import os
@@ -16,66 +16,66 @@ from prometheus_client import multiprocess
 from authservice import embedded
 from authservice.config import read_files
 
-PATIENCE_SECONDS = 30.0
-LINE_MAX = 1_000
-SILENCE = f"the application did not load within {PATIENCE_SECONDS:g} s, or ended without a word"
+LOAD_TIMEOUT_SECONDS = 30.0
+MESSAGE_MAX_CHARACTERS = 1_000
+NO_OUTPUT = f"the application did not load within {LOAD_TIMEOUT_SECONDS:g} s, or ended without a message"
 
 # `server` is gunicorn's Arbiter, which has no types.
 
 
 def protect(server: Any) -> None:
-    """From now on ``server`` reloads only what can start; until then its workers go on as they are.
+    """Make ``server`` reload only what can start. Otherwise its workers keep running unchanged.
 
-    What the settings' files say now is kept in the environment until the next good reload: a worker that takes the
-    place of one that died has the settings of the others, whatever the files say by then.
+    The content of the settings' files stays in the environment until the next good reload. A worker that replaces a
+    dead one then has the same settings as the others, even if the files have changed.
     """
     reload = server.reload
-    kept = read_files(os.environ)
-    os.environ.update(kept)
+    loaded = read_files(os.environ)
+    os.environ.update(loaded)
 
-    def reload_what_can_start() -> None:
-        nonlocal kept
-        before, kept = kept, _read_again(kept)
-        fault = _rehearse(server)
+    def reload_if_loadable() -> None:
+        nonlocal loaded
+        previous, loaded = loaded, _read_again(loaded)
+        fault = _try_in_fork(server)
         if fault is not None:
-            _forget(kept)
-            kept = before
-            os.environ.update(kept)
+            _unset(loaded)
+            loaded = previous
+            os.environ.update(loaded)
             server.log.error("the reload is refused and the running workers stay: %s", fault)
             return
         reload()
-        for name in kept:  # or a new master, which SIGUSR2 starts, would take them for its own
+        for name in loaded:  # otherwise a new master, which SIGUSR2 starts, inherits them
             server.cfg.env_orig.pop(name, None)
 
-    server.reload = reload_what_can_start
+    server.reload = reload_if_loadable
 
 
-def _read_again(kept: dict[str, str]) -> dict[str, str]:
-    _forget(kept)
+def _read_again(loaded: dict[str, str]) -> dict[str, str]:
+    _unset(loaded)
     found = read_files(os.environ)
     os.environ.update(found)
     return found
 
 
-def _forget(kept: dict[str, str]) -> None:
-    for name in kept:
+def _unset(loaded: dict[str, str]) -> None:
+    for name in loaded:
         del os.environ[name]
 
 
-def _rehearse(server: Any) -> str | None:
-    """What is wrong, in one line; None when a fork could load all of it."""
+def _try_in_fork(server: Any) -> str | None:
+    """The error in one line; None if a fork can load everything."""
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         fork = os.fork()
         if fork == 0:
             _load_and_exit(server, output)
-        is_good = _succeeds(fork)
+        is_loadable = _succeeds(fork)
         multiprocess.mark_process_dead(fork)  # type: ignore[no-untyped-call]
         output.seek(0)
-        return None if is_good else _in_one_line(output.read()) or SILENCE
+        return None if is_loadable else _in_one_line(output.read()) or NO_OUTPUT
 
 
 def _succeeds(fork: int) -> bool:
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    give_up = time.monotonic() + LOAD_TIMEOUT_SECONDS
     while True:
         ended, status = os.waitpid(fork, os.WNOHANG)
         if ended:
@@ -86,7 +86,7 @@ def _succeeds(fork: int) -> bool:
 
 
 def _load_and_exit(server: Any, output: IO[str]) -> NoReturn:
-    """In the fork: the configuration, then the application. What they print is the reason."""
+    """In the fork: load the configuration, then the application. What they print is the error."""
     status = 1
     try:
         os.dup2(output.fileno(), 1)
@@ -95,7 +95,7 @@ def _load_and_exit(server: Any, output: IO[str]) -> NoReturn:
         gevent.reinit()
         server.app.reload()
         if server.app.cfg.address != server.cfg.address:
-            # gunicorn would bind all of them again, also those on which the running workers still listen, and give up.
+            # gunicorn would bind every address again, also those that its running workers still use, and give up.
             sys.exit("it would listen elsewhere, which takes a restart")
         server.app.load()
         status = 0
@@ -111,8 +111,8 @@ def _load_and_exit(server: Any, output: IO[str]) -> NoReturn:
 
 
 def _in_one_line(output: str) -> str:
-    """The lines of a list side by side; of a traceback, its last line."""
+    """Join the lines. Of a traceback, keep the last line only."""
     before, traceback, after = output.partition("Traceback (most recent call last):\n")
     lines = before.splitlines() + (after.splitlines()[-1:] if traceback else [])
-    said = "; ".join(line.strip(" -") for line in lines if line.strip())
-    return said.replace(":; ", ": ")[:LINE_MAX]
+    joined = "; ".join(line.strip(" -") for line in lines if line.strip())
+    return joined.replace(":; ", ": ")[:MESSAGE_MAX_CHARACTERS]

@@ -9,6 +9,6 @@ from authservice.serving import CANNOT_START
 
 try:
     app = create_app()
-except (ConfigurationError, EmbeddedUnavailable) as error:  # its text says what to fix; a traceback would hide it
+except (ConfigurationError, EmbeddedUnavailable) as error:  # the message says what to fix; a traceback would hide it
     print(error, file=sys.stderr)
     sys.exit(CANNOT_START)

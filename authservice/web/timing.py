@@ -1,18 +1,18 @@
-"""When a refused sign-in may leave: on a grid, so that its time tells no more than its slot."""
+"""Delay refused sign-ins to a multiple of 25 ms, so that the response time reveals nothing about an account."""
 
 import time
 
 from flask import request
 
-ARRIVED = "authservice.arrived"  # in the WSGI environ: time.perf_counter() as the request came in
+ARRIVED = "authservice.arrived"  # in the WSGI environ: time.perf_counter() when the request arrived
 GRID_SECONDS = 0.025
 
 
 def wait_for_the_grid() -> None:
-    """Sleep until a multiple of GRID_SECONDS since the request arrived.
+    """Sleep until the time since the request arrived is a multiple of GRID_SECONDS.
 
-    Everybody costs the same bcrypt work, but what is around it differs by some tenths of a millisecond: a document that
-    is found or not, a cheap hash and what makes up for it. Few of these differences reach the next slot.
+    Every refusal does the same bcrypt work, but the work around it differs by tenths of a millisecond. The grid hides
+    nearly all of it: docs/decisions/0004-refusal-grid.md.
     """
     elapsed: float = time.perf_counter() - request.environ[ARRIVED]
     time.sleep(-elapsed % GRID_SECONDS)

@@ -1,4 +1,4 @@
-"""gunicorn.conf.py: where the service listens, what it leaves switched off, and reloads that nobody notices."""
+"""gunicorn.conf.py: where the service listens, what is switched off, and reloads without failures."""
 
 import itertools
 import os
@@ -23,7 +23,7 @@ RELOADS = 3
 
 
 def configuration(*arguments: str, **environment: str) -> dict[str, str]:
-    """What gunicorn would serve with, without serving."""
+    """The configuration that gunicorn would serve with."""
     printed = run("gunicorn", "--print-config", *arguments, "wsgi:app", FLASK_MONGO_URI="mongodb://127.0.0.1:1/x",
                   FLASK_JWT_SECRET_KEY=SECRET, **environment)  # fmt: skip
     assert printed.returncode == 0, printed.stderr
@@ -31,7 +31,7 @@ def configuration(*arguments: str, **environment: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def test_it_listens_where_the_tutorials_backend_did_and_hides_from_the_network():
+def test_it_listens_on_the_tutorials_port_on_loopback_only():
     settings = configuration()
     assert settings["bind"] == "['127.0.0.1:3000']"
     assert settings["workers"] == "2"
@@ -40,7 +40,7 @@ def test_it_listens_where_the_tutorials_backend_did_and_hides_from_the_network()
     assert settings["secure_scheme_headers"] == "{}"
 
 
-def test_the_refusals_tell_the_limits_that_gunicorn_has():
+def test_the_refusals_state_gunicorns_limits():
     settings = configuration()
     assert f"{int(settings['limit_request_line']):,}" in errors.UriTooLong.explanation
     assert f"{int(settings['limit_request_fields']):,}" in errors.HeadersTooLarge.explanation
@@ -51,7 +51,7 @@ def test_the_refusals_tell_the_limits_that_gunicorn_has():
     assert (BODY_PART_SECONDS, BODY_PART_BYTES) == (HEAD_SECONDS, BODY_MAX_BYTES)
 
 
-def test_port_host_and_bind_are_heard():
+def test_port_host_and_bind_apply():
     settings = configuration(PORT="8081", HOST="0.0.0.0", WEB_CONCURRENCY="5")
     assert (settings["bind"], settings["workers"]) == ("['0.0.0.0:8081']", "5")
     settings = configuration("-b", "127.0.0.1:8082", "-w", "7", PORT="8081", WEB_CONCURRENCY="5")
@@ -68,13 +68,13 @@ def test_port_host_and_bind_are_heard():
         ("WEB_CONCURRENCY", "0", "1 to 1000"),
     ],
 )
-def test_numbers_that_serve_nobody_are_refused_in_a_sentence(variable, text, bounds):
+def test_invalid_numbers_are_refused_in_one_sentence(variable, text, bounds):
     ended = run("gunicorn", "wsgi:app", **{variable: text})
     assert ended.returncode == 1
     assert ended.stderr == f"{variable} must be a whole number from {bounds}, not {text!r}\n"
 
 
-def test_another_kind_of_worker_is_refused_in_a_sentence():
+def test_another_worker_class_is_refused_in_one_sentence():
     ended = run("gunicorn", "-k", "gthread", "wsgi:app", PORT="0")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == (
@@ -82,7 +82,7 @@ def test_another_kind_of_worker_is_refused_in_a_sentence():
     )
 
 
-def test_faults_of_the_settings_are_a_list_and_no_traceback(tmp_path):
+def test_faulty_settings_are_listed_without_a_traceback(tmp_path):
     ended = run("gunicorn", "wsgi:app", PORT="0", FLASK_MONGO_URI="mongodb://127.0.0.1:1/", FLASK_BCRYPT_QUEUE="many")
     assert ended.returncode == 1
     assert ended.stderr.partition("the service cannot start:\n")[2].splitlines() == [
@@ -93,9 +93,9 @@ def test_faults_of_the_settings_are_a_list_and_no_traceback(tmp_path):
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-def test_a_uri_that_only_the_driver_can_judge_stops_the_master_too():
+def test_a_uri_that_only_the_driver_refuses_stops_the_master():
     uri = "mongodb://user:hunter2@127.0.0.1:99999/x"
-    # Of two workers that fail in the same moment gunicorn may make a traceback of its own.
+    # If two workers fail at the same moment, gunicorn itself may print a traceback.
     alone = {"WEB_CONCURRENCY": "1", "PORT": "0"}
     ended = run("gunicorn", "wsgi:app", FLASK_MONGO_URI=uri, FLASK_JWT_SECRET_KEY=SECRET, **alone)
     assert ended.returncode == 3
@@ -104,17 +104,17 @@ def test_a_uri_that_only_the_driver_can_judge_stops_the_master_too():
     assert "hunter2" not in ended.stdout + ended.stderr
 
 
-def test_a_database_that_is_reached_without_tls_is_warned_of_once(serve):
-    """Once for all workers, and not again at a reload; the URI is not repeated."""
-    uri = "mongodb://user:hunter2@127.1:1/x"  # this machine, but spelt as nobody spells it
+def test_a_database_without_tls_logs_one_warning(serve):
+    """Once for all workers, and not again at a reload. The log does not repeat the URI."""
+    uri = "mongodb://user:hunter2@127.1:1/x"  # this machine, in a spelling that is not recognised
     service = serve(workers=2, FLASK_MONGO_URI=uri, FLASK_MONGO_TIMEOUT_MS="100")
     workers = service.workers()
     service.signal(signal.SIGHUP)
     wait_until(lambda: len(service.workers()) == 2 and not set(workers) & set(service.workers()))
     warnings = [line for line in service.output().splitlines() if "without TLS" in line]
     assert [line.partition("] FLASK_MONGO_URI ")[2] for line in warnings] == [
-        "leads to another machine without TLS: whoever is on the way reads the users and the database's password; "
-        "add tls=true"
+        "connects to another machine without TLS: anybody on the network path can read the users and the database "
+        "password; add tls=true"
     ]
     assert "hunter2" not in service.output()
 
@@ -129,7 +129,7 @@ def test_there_is_no_control_socket(serve, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_reloads_under_load_fail_no_request(serve):
+def test_no_request_fails_during_reloads_under_load(serve):
     service = serve()
     token = sign_up(service, "alice@example.com")
     over, failures, served = threading.Event(), [], itertools.count()
@@ -165,7 +165,7 @@ def test_reloads_under_load_fail_no_request(serve):
     assert next(served) > 50
 
 
-def test_workers_whose_master_was_killed_answer_what_they_were_asked_and_end(serve):
+def test_workers_of_a_killed_master_finish_their_requests_and_end(serve):
     service = serve(workers=1, FLASK_BCRYPT_LOG_ROUNDS="14")
     (worker,) = service.workers()
     answers = []
@@ -184,7 +184,7 @@ def test_workers_whose_master_was_killed_answer_what_they_were_asked_and_end(ser
 
 
 @pytest.mark.skipif(not os.environ.get("CI") and shutil.which("openssl") is None, reason="openssl is not installed")
-def test_it_can_speak_tls_itself(serve, tmp_path):
+def test_it_can_serve_tls_itself(serve, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     subprocess.run(
@@ -199,6 +199,8 @@ def test_it_can_speak_tls_itself(serve, tmp_path):
             answer = session.get(url, verify=certificate, timeout=30)
             assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
             assert answer.headers["Strict-Transport-Security"]
-    with socket.create_connection(("127.0.0.1", service.port), 10) as silent:  # who never begins the handshake
+    with socket.create_connection(
+        ("127.0.0.1", service.port), 10
+    ) as silent:  # a client that never starts the handshake
         assert requests.get(url, verify=certificate, timeout=10).status_code == 200
         silent.close()

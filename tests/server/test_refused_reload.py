@@ -1,4 +1,4 @@
-"""A SIGHUP with something bad in it leaves the workers alone, one line says why, and a good one afterwards works."""
+"""A SIGHUP that cannot work changes nothing and logs one line with the reason. A good one afterwards works."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def refusals(service: Service) -> list[str]:
 
 
 def hang_up(service: Service) -> str:
-    """Send a SIGHUP that is refused; the reason."""
+    """Send a SIGHUP that is refused, and return the reason."""
     before = len(refusals(service))
     length = len(service.output())
     service.signal(signal.SIGHUP)
@@ -44,7 +44,7 @@ def reload(service: Service) -> None:
 
 @contextmanager
 def asking(service: Service, token: str) -> Iterator[list[str]]:
-    """Requests that go on; yields what went wrong."""
+    """Keep sending requests; yields the failures."""
     over, failures, served = threading.Event(), [], []
 
     def ask() -> None:
@@ -62,13 +62,13 @@ def asking(service: Service, token: str) -> Iterator[list[str]]:
     try:
         yield failures
         already = len(served)
-        wait_until(lambda: len(served) > already + 10)  # it goes on after all that
+        wait_until(lambda: len(served) > already + 10)  # the service still answers afterwards
     finally:
         over.set()
         client.join()
 
 
-def test_a_bad_secret_in_a_file_is_refused_and_a_good_one_is_in_force_after_the_next(serve, tmp_path):
+def test_a_bad_secret_in_a_file_is_refused_and_a_good_one_applies_after_the_next_reload(serve, tmp_path):
     file = tmp_path / "secret"
     file.write_text(SECRET)
     service = serve(FLASK_JWT_SECRET_KEY="", FLASK_JWT_SECRET_KEY_FILE=str(file))
@@ -94,13 +94,13 @@ def test_a_bad_secret_in_a_file_is_refused_and_a_good_one_is_in_force_after_the_
     assert service.stop() == 0
 
 
-def test_a_worker_that_dies_is_replaced_by_one_with_the_settings_of_the_others(serve, tmp_path):
+def test_a_replacement_of_a_dead_worker_has_the_settings_of_the_others(serve, tmp_path):
     file = tmp_path / "secret"
     file.write_text(SECRET)
     service = serve(FLASK_JWT_SECRET_KEY="", FLASK_JWT_SECRET_KEY_FILE=str(file))
     wait_until(lambda: len(service.workers()) == 2)
     token = sign_up(service, "alice@example.com")
-    for content in (BAD_SECRET, SECOND_SECRET, None):  # of the good one nobody has been told yet
+    for content in (BAD_SECRET, SECOND_SECRET, None):  # the second one is good, but no reload has loaded it yet
         file.unlink() if content is None else file.write_text(content)
         if content == BAD_SECRET:
             hang_up(service)
@@ -114,7 +114,7 @@ def test_a_worker_that_dies_is_replaced_by_one_with_the_settings_of_the_others(s
     assert pass_guard(service, token).status_code == 401
 
 
-def test_several_faults_are_one_line(serve, tmp_path):
+def test_several_faults_are_reported_in_one_line(serve, tmp_path):
     files = {name: tmp_path / name for name in ("FLASK_BCRYPT_QUEUE_FILE", "FLASK_CORS_ORIGINS_FILE")}
     files["FLASK_BCRYPT_QUEUE_FILE"].write_text("100")
     files["FLASK_CORS_ORIGINS_FILE"].write_text("https://app.example.com")
@@ -127,7 +127,7 @@ def test_several_faults_are_one_line(serve, tmp_path):
     )
 
 
-def test_a_uri_that_only_the_driver_can_judge_is_refused_without_its_password(serve, mongo_uri, tmp_path):
+def test_a_uri_that_only_the_driver_refuses_is_reported_without_its_password(serve, mongo_uri, tmp_path):
     file = tmp_path / "uri"
     file.write_text(mongo_uri)
     service = serve(workers=1, FLASK_MONGO_URI="", FLASK_MONGO_URI_FILE=str(file))
@@ -158,8 +158,8 @@ def test_an_application_that_does_not_load_is_refused(serve, tmp_path):
     assert requests.get(f"{service.url}/readyz", timeout=10).status_code == 200
 
 
-def test_a_bad_configuration_and_other_addresses_are_refused(serve, tmp_path):
-    """The environment of a running process stays as it is, so a configuration file of the operator's own changes it."""
+def test_a_bad_configuration_or_another_address_is_refused(serve, tmp_path):
+    """The environment of a running process cannot change from outside, so an own configuration file changes it."""
     configuration = tmp_path / "configuration.py"
     ours = (ROOT / "gunicorn.conf.py").read_text()
     configuration.write_text(ours)
@@ -188,13 +188,13 @@ def test_a_bad_configuration_and_other_addresses_are_refused(serve, tmp_path):
     assert requests.get(f"{service.url}/readyz", timeout=10).status_code == 200
 
 
-def test_an_application_that_hangs_is_refused_in_the_end(serve, tmp_path):
+def test_an_application_that_hangs_is_refused_after_the_timeout(serve, tmp_path):
     module = tmp_path / "theirs.py"
     module.write_text("from wsgi import app\n")
     quick = tmp_path / "configuration.py"
     shutil.copy(ROOT / "gunicorn.conf.py", quick)
     with quick.open("a") as file:
-        file.write("reloading.PATIENCE_SECONDS = 1.0\n")
+        file.write("reloading.LOAD_TIMEOUT_SECONDS = 1.0\n")
     service = serve(
         workers=1,
         app="theirs:app",
@@ -225,7 +225,7 @@ def test_a_refused_reload_leaves_nothing_behind(serve, tmp_path):
 
 
 @needs_embedded
-def test_the_embedded_database_outlives_a_refused_reload(tmp_path):
+def test_the_embedded_database_survives_a_refused_reload(tmp_path):
     file = tmp_path / "queue"
     file.write_text("100")
     environment = {"FLASK_INSTANCE_PATH": str(tmp_path / "instance"), "FLASK_BCRYPT_LOG_ROUNDS": "4",
