@@ -1,6 +1,6 @@
-"""The database server for newcomers: SecantusDB in a process of its own, for development and tests.
+"""The embedded database server: SecantusDB in its own process, for development and tests.
 
-``start`` launches the keeper, which runs the server and ends it with its owner, however the owner ends.
+``start`` launches the keeper. The keeper runs the server and stops it when its owner ends, also after a kill -9.
 """
 
 from authservice.embedded.client import DATABASE, Server, disown, find, find_or_start, let_go, own, start

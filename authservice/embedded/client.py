@@ -1,4 +1,4 @@
-"""What the service does with the embedded database: start it, find it, end it."""
+"""Start, find and stop the embedded database."""
 
 import atexit
 import fcntl
@@ -19,13 +19,13 @@ COLLECTIONS = ("users",)
 
 @dataclass(frozen=True)
 class Server:
-    """A running server that this process owns. The URI holds its password."""
+    """A running server that this process owns. The URI contains its password."""
 
     keeper: subprocess.Popen[str]
     uri: str = field(repr=False)
 
     def stop(self) -> None:
-        """End the server; idempotent."""
+        """Stop the server. Idempotent."""
         if self.keeper.stdin and not self.keeper.stdin.closed:
             self.keeper.stdin.close()
         self.keeper.wait()
@@ -37,10 +37,10 @@ _owned: Server | None = None
 
 
 def start(directory: Path, collections: Sequence[str] = COLLECTIONS) -> Server:
-    """Start a server on ``directory``, which this process then owns; ``collections`` are there when it answers.
+    """Start a server on ``directory`` that this process owns. ``collections`` exist before it accepts connections.
 
-    Raises EmbeddedUnavailable when the extra is missing, another process holds the directory or other users have
-    access to it.
+    Raises EmbeddedUnavailable if the extra is missing, another process uses the directory or other users have access
+    to it.
     """
     if importlib.util.find_spec("secantus") is None:
         raise EmbeddedUnavailable(
@@ -49,36 +49,36 @@ def start(directory: Path, collections: Sequence[str] = COLLECTIONS) -> Server:
             "in the repository: pip install -e '.[embedded]'"
         )
     folder.secure(directory)
-    keeping = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-P", keeper.__file__, str(directory), *(f"{DATABASE}.{name}" for name in collections)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # a Ctrl-C in the terminal goes to the owner alone, which ends the server last
+        start_new_session=True,  # Ctrl-C in the terminal reaches the owner only, which stops the server last
     )
-    assert keeping.stdout is not None
-    port = keeping.stdout.readline().strip()
+    assert process.stdout is not None
+    port = process.stdout.readline().strip()
     if not port:
-        keeping.wait()
+        process.wait()
         raise EmbeddedUnavailable(
             f"the embedded database did not start in {directory}; another process may be using it. "
             "Stop that one, set FLASK_INSTANCE_PATH to another directory, or FLASK_MONGO_URI to a MongoDB."
         )
-    return Server(keeping, _uri(directory, int(port)))
+    return Server(process, _uri(directory, int(port)))
 
 
 def find(directory: Path) -> str | None:
-    """The URI of the server that another process runs on ``directory``; None when there is none.
+    """The URI of the server that another process runs on ``directory``; None if there is none.
 
-    Raises EmbeddedUnavailable when other users have access to the directory.
+    Raises EmbeddedUnavailable if other users have access to the directory.
     """
     if directory.exists():
         folder.secure(directory)
-    give_up = time.monotonic() + keeper.PATIENCE_SECONDS
-    while _is_held(directory):
+    give_up = time.monotonic() + keeper.TIMEOUT_SECONDS
+    while _is_locked(directory):
         try:
             return _uri(directory, int((directory / keeper.PORT).read_text()))
-        except (FileNotFoundError, ValueError):  # it is just starting
+        except (FileNotFoundError, ValueError):  # it is starting
             if time.monotonic() > give_up:
                 break
             time.sleep(0.05)
@@ -86,9 +86,9 @@ def find(directory: Path) -> str | None:
 
 
 def own(directory: Path, collections: Sequence[str] = COLLECTIONS) -> str:
-    """Start the server that this process owns until ``disown``; its URI. Raises EmbeddedUnavailable.
+    """Start a server that this process owns until ``disown``, and return its URI. Raises EmbeddedUnavailable.
 
-    It is remembered here: a SIGHUP runs gunicorn_conf.py again, and what that file remembers is lost.
+    The state is kept in this module because a SIGHUP runs gunicorn_conf.py again, which loses its variables.
     """
     global _owned
     _owned = start(directory, collections)
@@ -96,7 +96,7 @@ def own(directory: Path, collections: Sequence[str] = COLLECTIONS) -> str:
 
 
 def disown() -> None:
-    """End the server, where this process owns one."""
+    """Stop the server, if this process owns one."""
     global _owned
     if _owned is not None:
         _owned.stop()
@@ -112,7 +112,7 @@ def let_go() -> None:
 
 
 def find_or_start(directory: Path, collections: Sequence[str] = COLLECTIONS) -> str:
-    """The URI of the server on ``directory``: the one that runs, or one that ends with this process.
+    """The URI of the server on ``directory``: the running one, or a new one that ends with this process.
 
     Raises EmbeddedUnavailable.
     """
@@ -131,7 +131,7 @@ def _uri(directory: Path, port: int) -> str:
     )
 
 
-def _is_held(directory: Path) -> bool:
+def _is_locked(directory: Path) -> bool:
     try:
         with open(directory / keeper.LOCK) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

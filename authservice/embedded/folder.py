@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SECRETS = ("jwt-secret", "database-password")
-_LEFT_LOOSE = ("lock", "port", "database")  # the first version made these under the shell's umask
+_MADE_BY_UMASK = ("lock", "port", "database")  # the first version created these with the shell's umask
 _OF_OTHERS = 0o077
 
 
@@ -22,11 +22,11 @@ class EmbeddedUnavailable(Exception):
 
 
 def secure(directory: Path) -> None:
-    """Make the folder, or make sure that no other user has access to it or to what the service keeps there.
+    """Create the folder, or make sure that no other user has access to it or to the service's files in it.
 
-    A folder that is open to others is refused: whatever is in it may have been read or planted. An empty one has
-    nothing to lose and is closed. Inside a closed folder nobody could reach what the first version left open, so that
-    is closed as well; it always closed the secrets, so an open one is refused.
+    If a folder with content is open to others, it is refused: somebody may have read or planted that content. An empty
+    folder is closed. The first version left some files open inside a closed folder; nobody could reach them, so they
+    are closed as well. It never left a secret open, so an open secret is refused.
 
     Raises EmbeddedUnavailable.
     """
@@ -42,7 +42,7 @@ def secure(directory: Path) -> None:
 def _secure(directory: Path) -> None:
     for folder in (*reversed(directory.parents), directory):
         if not folder.exists():
-            folder.mkdir(mode=0o700, exist_ok=True)  # mkdir(parents=True) would leave the parents to the umask
+            folder.mkdir(mode=0o700, exist_ok=True)  # mkdir(parents=True) creates the parents with the umask
     status = directory.stat()
     _refuse_other_owner(directory, status)
     if status.st_mode & _OF_OTHERS:
@@ -54,10 +54,10 @@ def _secure(directory: Path) -> None:
         directory.chmod(0o700)
         if directory.stat().st_mode & _OF_OTHERS:  # a file system without modes, such as FAT
             raise EmbeddedUnavailable(
-                f"{directory} lies on a file system that cannot close it to other users: name another folder in "
+                f"the file system of {directory} cannot close it to other users: name another folder in "
                 "FLASK_INSTANCE_PATH, or a MongoDB in FLASK_MONGO_URI"
             )
-    for path in _kept_in(directory):
+    for path in _files_of_service(directory):
         try:
             _secure_entry(path)
         except FileNotFoundError:  # the engine removes files while it runs
@@ -69,7 +69,7 @@ def _secure_entry(path: Path) -> None:
     _refuse_other_owner(path, status)
     if stat.S_ISLNK(status.st_mode):
         raise EmbeddedUnavailable(
-            f"{path} is a symbolic link, and what it leads to may be open to other users. Move that here, or name "
+            f"{path} is a symbolic link, and its target may be open to other users. Move the target here, or name "
             "another folder in FLASK_INSTANCE_PATH"
         )
     if not status.st_mode & _OF_OTHERS:
@@ -77,13 +77,13 @@ def _secure_entry(path: Path) -> None:
     if path.name in SECRETS:
         raise EmbeddedUnavailable(
             f"{path} is a secret, and its mode lets other users read or write it. "
-            f"Delete it to have a new one made, or run: chmod 600 {shlex.quote(str(path))}"
+            f"Delete it to get a new one, or run: chmod 600 {shlex.quote(str(path))}"
         )
     path.chmod(stat.S_IMODE(status.st_mode) & ~_OF_OTHERS)
 
 
-def _kept_in(directory: Path) -> Iterator[Path]:
-    for name in (*SECRETS, *_LEFT_LOOSE):
+def _files_of_service(directory: Path) -> Iterator[Path]:
+    for name in (*SECRETS, *_MADE_BY_UMASK):
         yield directory / name
     for root, folders, files in os.walk(directory / "database"):
         for name in (*folders, *files):

@@ -1,11 +1,11 @@
-"""The keeper, a program: it runs the embedded database, and starts it again when it dies or hangs.
+"""The keeper, a program: it supervises the embedded database and restarts it when it dies or hangs.
 
     python -P keeper.py DIRECTORY DATABASE.COLLECTION...
 
-It holds the directory's lock, prints the port once the server listens, keeps to that port, and ends the server when
-its own standard input closes: so the server ends with its owner, however the owner ends.
+It holds the directory's lock, prints the port when the server listens, and keeps that port after a restart. It stops
+the server when its own standard input closes, so the server ends with its owner, also after a kill -9 of the owner.
 
-It stands alone: importing the service would load Flask and the driver into it.
+It imports nothing of the service: that would load Flask and the driver.
 """
 
 import ctypes
@@ -26,27 +26,26 @@ from typing import IO
 
 LOCK, PORT, PASSWORD = "lock", "port", "database-password"  # the files in the directory
 USER = "authservice"
-PATIENCE_SECONDS = 10.0  # after a kill -9 of the owner the last keeper may need this long to let go
-_NOTICE_SECONDS = 2.0  # and this long to see it, and to take its port away; one that keeps it has an owner
+TIMEOUT_SECONDS = 10.0  # after a kill -9 of its owner, the previous keeper may need this long to stop
+_NOTICE_SECONDS = 2.0  # and this long to notice and remove its port file; while the file exists, it has an owner
 _TICK_SECONDS = 0.2
-_PAUSE_TICKS = 5  # between an answer of the server and the next question
-# Beside scans and builds of indexes, on two cores with a load average of 5, a ping took 0.11 s at most.
+_PAUSE_TICKS = 5  # between an answer of the server and the next probe
+# docs/decisions/0005-embedded-probes.md has the figures.
 _PING_SECONDS = 5.0
-# The engine has one lock, which the build of an index holds all the time: 8 s for 20,000 users, 95 s for 100,000.
 _ENGINE_SECONDS = 120.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _OP_MSG = 2013
 
 
 def keep(directory: Path, namespaces: list[str]) -> int:
-    """The keeper's whole life. Prints the port once the server listens."""
+    """Supervise the server until the owner ends. Prints the port when the server listens."""
     os.umask(0o077)  # the server inherits it
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
     lock = _acquire(directory)
     if lock is None:
         return 1
-    (directory / PORT).unlink(missing_ok=True)  # of a keeper that was killed
+    (directory / PORT).unlink(missing_ok=True)  # left by a keeper that was killed
     _make_password(directory)
     server = _Server(directory, namespaces)
     if not server.start():
@@ -55,9 +54,9 @@ def keep(directory: Path, namespaces: list[str]) -> int:
     print(server.port, flush=True)
     try:
         while not stopping and not _is_closed(sys.stdin, _TICK_SECONDS):
-            complaint = server.complaint()
-            if complaint:
-                print(f"the embedded database {complaint}; starting it again", file=sys.stderr, flush=True)
+            failure = server.failure()
+            if failure:
+                print(f"the embedded database {failure}; starting it again", file=sys.stderr, flush=True)
                 server.kill()
                 server.start()
     finally:
@@ -75,13 +74,13 @@ def _acquire(directory: Path) -> IO[str] | None:
             flock(lock, LOCK_EX | LOCK_NB)
             return lock
         except BlockingIOError:
-            patience = _NOTICE_SECONDS if (directory / PORT).exists() else PATIENCE_SECONDS
-            if time.monotonic() > started + patience or _is_closed(sys.stdin, 0.1):
+            timeout = _NOTICE_SECONDS if (directory / PORT).exists() else TIMEOUT_SECONDS
+            if time.monotonic() > started + timeout or _is_closed(sys.stdin, 0.1):
                 return None
 
 
 def _make_password(directory: Path) -> None:
-    """On first use. It needs no quoting in a URI."""
+    """Create the password on first use, from characters that need no quoting in a URI."""
     path = directory / PASSWORD
     if path.exists() and re.fullmatch(rb"[0-9a-f]{64}", path.read_bytes()):
         return
@@ -92,19 +91,19 @@ def _make_password(directory: Path) -> None:
 
 
 class _Server:
-    """The server's process, which comes and goes; the port stays."""
+    """The server's process. A restart replaces the process and keeps the port."""
 
     def __init__(self, directory: Path, namespaces: list[str]) -> None:
-        self.port = 0  # any, at the first start
+        self.port = 0  # any free port, at the first start
         self._directory = directory
         self._namespaces = namespaces
         self._process: subprocess.Popen[str] | None = None
         self._engine_seconds = _ENGINE_SECONDS
-        self._questions: tuple[_Question, ...] = ()
+        self._probes: tuple[_Probe, ...] = ()
 
     def start(self) -> bool:
-        """Whether it listens within PATIENCE_SECONDS."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        """Start the process. Whether it listens within TIMEOUT_SECONDS."""
+        give_up = time.monotonic() + TIMEOUT_SECONDS
         while time.monotonic() < give_up and not _is_closed(sys.stdin, 0):
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(Path(__file__).with_name("server.py")), str(self.port),
@@ -121,27 +120,27 @@ class _Server:
             port = self._process.stdout.readline() if listens else ""
             if port:
                 self.port = int(port)
-                ping = _Question(self.port, _PING, _PING_SECONDS)
-                self._questions = (ping, _Question(self.port, _HELLO, self._engine_seconds))
+                ping = _Probe(self.port, _PING, _PING_SECONDS)
+                self._probes = (ping, _Probe(self.port, _HELLO, self._engine_seconds))
                 return True
             self.kill()
             time.sleep(0.2)
         return False
 
-    def complaint(self) -> str:
-        """What is wrong with it; "" while it lives and answers. Called at every tick."""
+    def failure(self) -> str:
+        """What is wrong; "" while the server runs and answers. Called at every tick."""
         if self._process is None or self._process.poll() is not None:
             return "has died"
-        ping, engine = self._questions
+        ping, engine = self._probes
         if ping.is_overdue():
             return "does not answer"
         if engine.is_overdue():
-            self._engine_seconds *= 2  # whatever takes its time comes to its end at last
+            self._engine_seconds *= 2  # a slow operation can then finish after some restarts
             return "answers, but cannot read"
         return ""
 
     def kill(self) -> None:
-        """kill -9: it writes at every commit, and one that hangs hears nothing else."""
+        """kill -9: the server syncs at every commit, and a hung one ignores other signals."""
         if self._process is not None:
             self._process.kill()
             self._forget()
@@ -150,7 +149,7 @@ class _Server:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(PATIENCE_SECONDS)
+                self._process.wait(TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
             self._forget()
@@ -161,27 +160,27 @@ class _Server:
         self._process.wait()
         self._process.stdout.close()
         self._process = None
-        for question in self._questions:
-            question.close()
+        for probe in self._probes:
+            probe.close()
 
 
-class _Question:
-    """One that the server is asked again and again, and that is overdue when it stays unanswered.
+class _Probe:
+    """A command that is sent to the server repeatedly, and is overdue if the answer takes too long.
 
-    Time is counted in ticks of the keeper: a machine that slept, or one that is so busy that the keeper itself gets no
-    turn, is nothing that the server must be killed for.
+    Time is counted in ticks of the keeper, so the server is not killed after the machine slept, or was so busy that the
+    keeper itself did not run.
     """
 
-    def __init__(self, port: int, message: bytes, patience_seconds: float) -> None:
+    def __init__(self, port: int, message: bytes, timeout_seconds: float) -> None:
         self._port = port
         self._message = message
-        self._patience_ticks = patience_seconds / _TICK_SECONDS
+        self._timeout_ticks = timeout_seconds / _TICK_SECONDS
         self._unanswered_ticks = 0
         self._pause_ticks = 0
         self._socket: socket.socket | None = None
 
     def is_overdue(self) -> bool:
-        """Called at every tick. Any answer will do, the end of the connection among them."""
+        """Called at every tick. Any answer counts, also the end of the connection."""
         if self._pause_ticks:
             self._pause_ticks -= 1
             return False
@@ -196,7 +195,7 @@ class _Question:
                 self._pause_ticks = _PAUSE_TICKS
         except OSError:
             self.close()
-        return self._unanswered_ticks > self._patience_ticks
+        return self._unanswered_ticks > self._timeout_ticks
 
     def close(self) -> None:
         if self._socket is not None:
@@ -205,7 +204,7 @@ class _Question:
 
 
 def _message(name: str, *more: tuple[str, str]) -> bytes:
-    """A command for the database ``admin``, as the protocol has it (OP_MSG, BSON): two need no driver here."""
+    """A command for the database ``admin`` in MongoDB's wire format (OP_MSG, BSON), without a driver."""
     texts = [*more, ("$db", "admin")]
     fields = b"\x10" + name.encode() + b"\0" + struct.pack("<i", 1)
     for key, value in texts:
@@ -214,18 +213,18 @@ def _message(name: str, *more: tuple[str, str]) -> bytes:
     return struct.pack("<iiii", 16 + len(body), 1, 0, _OP_MSG) + body
 
 
-# Both are answered before anybody has signed in. The second is one that the engine must be asked for.
+# Both need no authentication. The second one needs an answer from the storage engine.
 _PING = _message("ping")
 _HELLO = _message("hello", ("saslSupportedMechs", f"admin.{USER}"))
 
 
 def _environment() -> dict[str, str]:
-    """Without what would configure the server and its engine: one variable alone makes commits volatile."""
+    """Without the variables that configure the server and its engine: one of them makes commits volatile."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("SECANTUS_", "WIREDTIGER_"))}
 
 
 def _end_with_keeper() -> None:
-    """In the server's process, before it starts: Linux ends it when the keeper is killed, however that ends."""
+    """In the server's process, before it starts: make Linux end it when the keeper ends, also after a kill -9."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

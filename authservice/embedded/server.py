@@ -1,11 +1,12 @@
-"""The embedded database itself, a program that the keeper runs: SecantusDB, which asks everybody for the password.
+"""The embedded database, a program that the keeper runs: SecantusDB with one user and a password.
 
     python -P server.py PORT STORAGE USER PASSWORD_FILE DATABASE.COLLECTION...
 
-Its user and its collections are made before it listens: at no moment is it open to others, and no two clients create
-a collection at once, in which SecantusDB 0.7.0b3 can hang for good. It prints its port once it listens; 0 takes any.
+It creates its user and its collections before it listens. So it is never open to others, and no two clients create a
+collection at the same time, which can hang SecantusDB 0.7.0b3 permanently. It prints its port when it listens; port 0
+takes any free one.
 
-SecantusDB's own command is not used: it would read secantusd.toml in the working directory, the home and /etc.
+SecantusDB's own command would read secantusd.toml in the working directory, the home directory and /etc.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ _ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
 
 
 def serve(port: int, storage: str, user: str, password: str, namespaces: list[str]) -> None:
-    """Return when SIGTERM or SIGINT has come."""
+    """Run until SIGTERM or SIGINT."""
     server = SecantusDBServer(
         host="127.0.0.1",
         port=port,
@@ -34,11 +35,11 @@ def serve(port: int, storage: str, user: str, password: str, namespaces: list[st
         sync_on_commit=True,
         cache_size="256M",
     )
-    _allow_nobody_but(user, password, server.storage)
+    _allow_only(user, password, server.storage)
     for namespace in namespaces:
         database, _, collection = namespace.partition(".")
         server.storage.create_collection(database, collection)
-    server.storage.release_thread_snapshot()  # this thread asks nothing more, and would hold old versions back
+    server.storage.release_thread_snapshot()  # this thread reads no more, and its snapshot would keep old versions
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
@@ -47,19 +48,16 @@ def serve(port: int, storage: str, user: str, password: str, namespaces: list[st
     except OSError as error:
         sys.exit(f"the embedded database cannot listen on port {port}: {error.strerror}")
     print(server.port, flush=True)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads the pipe any more
     stopping.wait()
-    # stop() alone waits two seconds for the thread that accepts, which a closed socket does not wake.
+    # stop() alone waits two seconds for the accepting thread, because close() does not wake it.
     with contextlib.suppress(OSError):
         server._socket.shutdown(socket.SHUT_RDWR)
     server.stop()
 
 
-def _allow_nobody_but(user: str, password: str, storage: Any) -> None:
-    """The user with this password, in a database that may be of an earlier version.
-
-    That one had no users of ours, and let anybody who could connect create some.
-    """
+def _allow_only(user: str, password: str, storage: Any) -> None:
+    """Make ``user`` the only user. An earlier version had none, and anybody who could connect could create some."""
     while found := storage.list_users(limit=1000):
         for other in found:
             storage.drop_user(other["db"], other["user"])

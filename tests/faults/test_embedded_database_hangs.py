@@ -1,4 +1,4 @@
-"""The embedded database under its keeper: it starts on nothing fifty times, and one that hangs is started again."""
+"""The keeper starts the embedded database reliably, and restarts it when it hangs."""
 
 import os
 import signal
@@ -25,9 +25,9 @@ from tests.service import Service
 pytestmark = [pytest.mark.faults, needs_embedded]
 COLD_STARTS = 50
 READY_SECONDS = 5
-BACK_SECONDS = 15  # five of patience, and the start
-# A keeper as it is, but for what it grants the engine.
-SHORT_OF_PATIENCE = """
+BACK_SECONDS = 15  # five for the probe, and the start
+# A keeper with a short timeout for the engine.
+IMPATIENT_KEEPER = """
 import pathlib, sys
 from authservice.embedded import keeper
 keeper._ENGINE_SECONDS = 0.6
@@ -47,7 +47,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service.stop()
 
 
-def test_fifty_cold_starts_of_two_workers_are_ready_in_time_each(tmp_path):
+def test_each_of_fifty_cold_starts_is_ready_in_time(tmp_path):
     taken = []
     for number in range(COLD_STARTS):
         directory = tmp_path / f"instance-{number}"
@@ -56,7 +56,7 @@ def test_fifty_cold_starts_of_two_workers_are_ready_in_time_each(tmp_path):
         try:
             service.wait_until_ready("/readyz")
             taken.append(time.monotonic() - started)
-            # Both workers build their indexes, and find the collection there.
+            # Both workers find the collection and build their indexes.
             body = {"email": "alice@example.com", "password": PASSWORD}
             assert requests.post(f"{service.url}/users", json=body, timeout=10).status_code == 201
             wait_until(lambda service=service: len(service.workers()) == 2)
@@ -67,7 +67,7 @@ def test_fifty_cold_starts_of_two_workers_are_ready_in_time_each(tmp_path):
     assert max(taken) < READY_SECONDS
 
 
-def test_the_collection_is_there_before_anybody_can_connect(tmp_path):
+def test_the_collection_exists_before_anybody_can_connect(tmp_path):
     server = embedded.start(tmp_path / "instance", ["people", "users"])
     try:
         with MongoClient(server.uri) as client:
@@ -76,7 +76,7 @@ def test_the_collection_is_there_before_anybody_can_connect(tmp_path):
         server.stop()
 
 
-def test_a_frozen_database_is_started_again_on_its_port_with_all_that_it_had_acknowledged(service, tmp_path):
+def test_a_frozen_database_restarts_on_its_port_with_all_acknowledged_writes(service, tmp_path):
     directory = tmp_path / "instance"
     token = sign_up(service, "alice@example.com")
     kept, database = on_directory(directory)
@@ -92,7 +92,7 @@ def test_a_frozen_database_is_started_again_on_its_port_with_all_that_it_had_ack
     assert "the embedded database does not answer; starting it again" in service.output()
 
 
-def test_a_database_that_is_frozen_for_two_seconds_is_left_alone(service, tmp_path):
+def test_a_database_that_is_frozen_for_two_seconds_is_not_restarted(service, tmp_path):
     token = sign_up(service, "alice@example.com")
     before = on_directory(tmp_path / "instance")
     os.kill(before[1], signal.SIGSTOP)
@@ -103,8 +103,8 @@ def test_a_database_that_is_frozen_for_two_seconds_is_left_alone(service, tmp_pa
     assert on_directory(tmp_path / "instance") == before
 
 
-def test_a_keeper_that_is_frozen_with_its_database_does_not_take_that_for_a_hang(service, tmp_path):
-    """As when the machine sleeps."""
+def test_a_keeper_that_was_frozen_with_its_database_does_not_restart_it(service, tmp_path):
+    """This happens when the machine sleeps."""
     token = sign_up(service, "alice@example.com")
     before = on_directory(tmp_path / "instance")
     for number in (signal.SIGSTOP, signal.SIGCONT):
@@ -115,32 +115,32 @@ def test_a_keeper_that_is_frozen_with_its_database_does_not_take_that_for_a_hang
     assert pass_guard(service, token).status_code == 200
 
 
-def test_whoever_never_answers_is_overdue_and_whoever_answers_never_is(tmp_path):
+def test_a_probe_is_overdue_without_answers_and_never_with_them(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        question = keeper._Question(silent.getsockname()[1], keeper._PING, 5)
-        asked = [question.is_overdue() for _ in range(26)]
+        probe = keeper._Probe(silent.getsockname()[1], keeper._PING, 5)
+        asked = [probe.is_overdue() for _ in range(26)]
         assert asked == [False] * 25 + [True]
-        question.close()
+        probe.close()
     server = embedded.start(tmp_path / "instance")
     try:
         port = int((tmp_path / "instance" / "port").read_text())
-        questions = [keeper._Question(port, message, 1) for message in (keeper._PING, keeper._HELLO)]
+        probes = [keeper._Probe(port, message, 1) for message in (keeper._PING, keeper._HELLO)]
         for _ in range(50):
-            assert [question.is_overdue() for question in questions] == [False, False]
+            assert [probe.is_overdue() for probe in probes] == [False, False]
             time.sleep(0.05)
-        for question in questions:
-            question.close()
+        for probe in probes:
+            probe.close()
     finally:
         server.stop()
 
 
-def test_an_engine_that_is_stuck_is_started_again_and_what_is_only_slow_ends_at_last(tmp_path):
-    """The build of an index holds the engine's lock, as a spin in it does, while a ping is still answered."""
+def test_a_stuck_engine_is_restarted_and_a_slow_operation_finishes_after_some_restarts(tmp_path):
+    """An index build holds the engine's lock, as an endless loop in the engine would. Pings are still answered."""
     directory = tmp_path / "instance"
     embedded.start(directory).stop()
     with (tmp_path / "log").open("w") as log:
         kept = subprocess.Popen(
-            [sys.executable, "-c", SHORT_OF_PATIENCE, str(directory), "authexample.users"],
+            [sys.executable, "-c", IMPATIENT_KEEPER, str(directory), "authexample.users"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
     try:
@@ -172,8 +172,8 @@ def test_an_engine_that_is_stuck_is_started_again_and_what_is_only_slow_ends_at_
         kept.stdout.close()
 
 
-def test_a_busy_database_is_left_alone(service, tmp_path):
-    """Twenty-four clients who scan and write without a pause, for three times the patience with a ping."""
+def test_a_busy_database_is_not_restarted(service, tmp_path):
+    """Twenty-four clients scan and write without a pause, for three times the timeout of a ping."""
     directory = tmp_path / "instance"
     before = on_directory(directory)
     uri = embedded.find(directory)

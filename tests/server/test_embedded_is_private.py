@@ -1,4 +1,4 @@
-"""The embedded database serves its owner alone: by its password, by the modes of its files, and by its own settings."""
+"""Only the owner can use the embedded database: it has a password, private files and its own settings."""
 
 import os
 import re
@@ -27,8 +27,8 @@ from tests.service import free_port
 pytestmark = needs_embedded
 
 UNAUTHORIZED, AUTHENTICATION_FAILED = 13, 18
-# After a refused sign-in the driver does nothing until it has heard of the server again, by default in ten seconds.
-IMPATIENT = "directConnection=true&heartbeatFrequencyMS=500"
+# After a refused sign-in the driver waits for the next heartbeat, by default ten seconds.
+FAST_HEARTBEAT = "directConnection=true&heartbeatFrequencyMS=500"
 HOSTILE = '[server]\nhost = "0.0.0.0"\nenable_test_commands = true\n'
 LIST_USERS = ("flask", "--app", "wsgi", "users", "list")
 
@@ -43,13 +43,13 @@ def test_a_symbolic_link_is_refused(tmp_path, name):
         embedded.start(directory)
 
 
-def test_the_secrets_that_are_looked_after_are_those_that_are_kept():
+def test_every_secret_in_the_folder_is_protected():
     assert {*SECRETS} == {instance.NAME, keeper.PASSWORD}
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[[Path], embedded.Server]]:
-    """Start embedded databases; all are stopped with the test."""
+    """Start embedded databases. All of them stop when the test ends."""
     running: list[embedded.Server] = []
 
     def start(directory: Path) -> embedded.Server:
@@ -63,7 +63,7 @@ def start() -> Iterator[Callable[[Path], embedded.Server]]:
 
 @pytest.fixture
 def of_first_version(tmp_path: Path) -> Path:
-    """An instance folder as the first version left it: closed itself, open inside, its database open to anybody."""
+    """An instance folder of the first version: the folder closed, the files open, the database without a password."""
     directory = tmp_path / "instance"
     directory.mkdir(mode=0o700)
     for name in ("lock", "port"):
@@ -103,11 +103,11 @@ def open_to_others(directory: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("credentials", ["", "authservice:wrong@", f"authservice:{'0' * 64}@", "nobody:x@"])
-def test_who_has_no_password_reads_and_writes_nothing(start, tmp_path, credentials):
+def test_nobody_reads_or_writes_without_the_password(start, tmp_path, credentials):
     server = start(tmp_path / "instance")
     with MongoClient(server.uri) as owner:
         owner.authexample.users.insert_one({"email": "alice@example.com"})
-        with MongoClient(f"mongodb://{credentials}{address(server)}/?{IMPATIENT}") as stranger:
+        with MongoClient(f"mongodb://{credentials}{address(server)}/?{FAST_HEARTBEAT}") as stranger:
             users = stranger.authexample.users
             for ask in (
                 lambda: users.find_one({}),
@@ -123,8 +123,8 @@ def test_who_has_no_password_reads_and_writes_nothing(start, tmp_path, credentia
         assert [user["email"] for user in owner.authexample.users.find({})] == ["alice@example.com"]
 
 
-def test_at_no_moment_does_it_listen_to_who_has_no_password(start, tmp_path):
-    """A stranger who asks all the time while it starts on a port that he knows, as it does after a death."""
+def test_it_requires_the_password_from_the_first_moment(start, tmp_path):
+    """A stranger sends requests all the time while the server restarts on a known port."""
     directory = tmp_path / "instance"
     server = start(directory)
     with MongoClient(server.uri) as owner:
@@ -159,7 +159,7 @@ def test_neither_the_process_list_nor_the_environment_nor_the_object_shows_the_p
         assert password(server).encode() not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
-def test_the_password_stays_from_start_to_start_and_a_lost_one_is_made_anew(start, tmp_path):
+def test_the_password_survives_a_restart_and_a_lost_one_is_replaced(start, tmp_path):
     directory = tmp_path / "instance"
     first = start(directory)
     with MongoClient(first.uri) as client:
@@ -168,16 +168,14 @@ def test_the_password_stays_from_start_to_start_and_a_lost_one_is_made_anew(star
     second = start(directory)
     assert password(second) == password(first)
     second.stop()
-    (directory / "database-password").write_text("")  # as a full disk may leave it
+    (directory / "database-password").write_text("")  # a full disk may leave this
     third = start(directory)
     assert password(third) != password(first)
     with MongoClient(third.uri) as client:
         assert client.authexample.users.count_documents({}) == 1
 
 
-def test_a_database_of_the_first_version_keeps_its_data_and_loses_the_users_that_anybody_could_make(
-    start, of_first_version
-):
+def test_a_database_of_the_first_version_keeps_its_data_and_loses_its_users(start, of_first_version):
     server = start(of_first_version)
     assert open_to_others(of_first_version) == []
     with MongoClient(server.uri) as client:
@@ -185,7 +183,7 @@ def test_a_database_of_the_first_version_keeps_its_data_and_loses_the_users_that
         client.authexample.users.insert_one({"email": "new@example.com"})
     for source in ("admin", "authexample"):
         for user in ("charlie", "authservice"):
-            uri = f"mongodb://{user}:x@{address(server)}/?authSource={source}&{IMPATIENT}"
+            uri = f"mongodb://{user}:x@{address(server)}/?authSource={source}&{FAST_HEARTBEAT}"
             with MongoClient(uri) as stranger:
                 with pytest.raises(OperationFailure) as refused:
                     stranger.authexample.users.find_one({})
@@ -193,7 +191,7 @@ def test_a_database_of_the_first_version_keeps_its_data_and_loses_the_users_that
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_whatever_the_umask_all_of_the_folder_is_the_owners_alone(start, tmp_path, umask):
+def test_only_the_owner_has_access_to_the_folder_with_any_umask(start, tmp_path, umask):
     directory = tmp_path / "parent" / "instance"
     before = os.umask(umask)
     try:
@@ -212,10 +210,10 @@ def test_whatever_the_umask_all_of_the_folder_is_the_owners_alone(start, tmp_pat
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-class TestALooseFolder:
+class TestAnOpenFolder:
     @pytest.fixture
     def directory(self, tmp_path):
-        """One that has been used, but for the data."""
+        """A used folder, without the data."""
         directory = tmp_path / "my instance"
         (directory / "database").mkdir(parents=True)
         for name in ("jwt-secret", "database-password", "lock", "database/WiredTiger"):
@@ -226,7 +224,7 @@ class TestALooseFolder:
         return directory
 
     @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701, 0o770, 0o777])
-    def test_that_holds_something_is_refused_with_the_command_that_closes_it(self, directory, mode):
+    def test_with_content_is_refused_with_the_command_that_closes_it(self, directory, mode):
         directory.chmod(mode)
         for attempt in (embedded.start, embedded.find, embedded.find_or_start):
             with pytest.raises(embedded.EmbeddedUnavailable) as refused:
@@ -240,7 +238,7 @@ class TestALooseFolder:
         assert embedded.find(directory) is None
 
     @pytest.mark.parametrize("command", [("gunicorn", "wsgi:app"), LIST_USERS])
-    def test_is_one_sentence_and_no_traceback(self, directory, command):
+    def test_is_reported_in_one_sentence_without_a_traceback(self, directory, command):
         directory.chmod(0o755)
         ended = run(*command, PORT="0", FLASK_INSTANCE_PATH=str(directory))
         assert ended.returncode != 0
@@ -248,7 +246,7 @@ class TestALooseFolder:
         assert "Traceback" not in ended.stdout + ended.stderr
         assert on_directory(directory) == []
 
-    def test_that_is_empty_is_closed(self, start, tmp_path):
+    def test_without_content_is_closed(self, start, tmp_path):
         directory = tmp_path / "empty"
         directory.mkdir()
         directory.chmod(0o777)
@@ -257,18 +255,18 @@ class TestALooseFolder:
 
     @pytest.mark.parametrize("name", ["jwt-secret", "database-password"])
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-    def test_a_loose_secret_in_it_is_refused(self, directory, name, mode):
+    def test_an_open_secret_in_it_is_refused(self, directory, name, mode):
         (directory / name).chmod(mode)
         with pytest.raises(embedded.EmbeddedUnavailable) as refused:
             embedded.find_or_start(directory)
         assert str(refused.value) == (
             f"{directory / name} is a secret, and its mode lets other users read or write it. "
-            f"Delete it to have a new one made, or run: chmod 600 '{directory / name}'"
+            f"Delete it to get a new one, or run: chmod 600 '{directory / name}'"
         )
 
-    @pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away, which only root may")
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the owner of a file")
     @pytest.mark.parametrize("name", ["", "jwt-secret", "database-password", "lock", "database", "database/WiredTiger"])
-    def test_what_belongs_to_another_user_is_refused(self, directory, name):
+    def test_a_file_of_another_user_is_refused(self, directory, name):
         path = directory / name
         os.chown(path, 12_345, -1)
         with pytest.raises(embedded.EmbeddedUnavailable) as refused:
@@ -276,7 +274,7 @@ class TestALooseFolder:
         assert str(refused.value).startswith(f"{path} belongs to another user (uid 12345). ")
 
 
-def test_settings_of_secantus_in_the_folder_the_home_and_the_environment_count_for_nothing(tmp_path):
+def test_secantus_settings_in_folder_home_and_environment_are_ignored(tmp_path):
     work, home = tmp_path / "work", tmp_path / "home"
     for folder in (work, home / ".secantus"):
         folder.mkdir(parents=True)
