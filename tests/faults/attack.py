@@ -1,6 +1,6 @@
-"""Attackers, each a process of its own: ``python -m tests.faults.attack heads|bodies PORT SECONDS [BYTES]``.
+"""Attackers, each in its own process: ``python -m tests.faults.attack heads|bodies PORT SECONDS [BYTES]``.
 
-What they did comes out at the end, as one line of JSON.
+At the end they print what they did as one line of JSON.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ BODY_HEAD = b"POST /auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r
 
 
 class Connection:
-    """One that is opened again, some time after it was opened last."""
+    """A connection that is reopened some time after it was last opened."""
 
     def __init__(self, port: int, sent: bytes) -> None:
         self._port, self._sent = port, sent
@@ -36,10 +36,10 @@ class Connection:
             self.socket = socket.create_connection(("127.0.0.1", self._port), 1)
             self.socket.setblocking(False)
             self._left = memoryview(self._sent)
-            self.send_on()
+            self.send_more()
 
-    def send_on(self) -> bool:
-        """What is left, or a byte more; whether there was anybody to take it."""
+    def send_more(self) -> bool:
+        """Send the rest, or one more byte. Whether the service still accepts it."""
         if self.socket is None:
             return False
         try:
@@ -58,7 +58,7 @@ class Connection:
 
 
 def drip_heads(port: int, seconds: float, size: int) -> dict[str, int]:
-    """Unfinished heads of ``size`` bytes on HEADS connections, and then a byte now and then."""
+    """Send incomplete heads of ``size`` bytes on HEADS connections, and then a byte now and then."""
     head = (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + HEAD_FIELD * (1 + size // len(HEAD_FIELD)))[:size]
     connections = [Connection(port, head) for _ in range(HEADS)]
     opened = dripped = 0
@@ -68,14 +68,14 @@ def drip_heads(port: int, seconds: float, size: int) -> dict[str, int]:
             if connection.socket is None and connection.opened_at + HEAD_PAUSE_SECONDS < moment:
                 connection.open()
                 opened += 1
-            elif connection.send_on():
+            elif connection.send_more():
                 dripped += 1
         time.sleep(max(0.0, moment + HEADS / DRIPPED_BYTES_A_SECOND - time.monotonic()))
     return {"opened": opened, "dripped": dripped}
 
 
 def hold_bodies(port: int, seconds: float) -> dict[str, int]:
-    """Requests whose body never comes, on BODIES connections, each opened again every BODY_PAUSE_SECONDS."""
+    """Send requests without their body on BODIES connections, and reopen each every BODY_PAUSE_SECONDS."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (BODIES + 200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     connections = [Connection(port, BODY_HEAD) for _ in range(BODIES)]
     opened = 0

@@ -1,4 +1,4 @@
-"""What the fault tests share. Each starts its own service and, where it breaks it, its own database."""
+"""Shared by the fault tests. Each starts its own service and, if it breaks it, its own database."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A MongoDB-wire server that tests kill, freeze and bring back, by its own pid."""
+"""A MongoDB-wire server that tests kill, freeze and restart."""
 
 import secrets
 import signal
@@ -18,7 +18,7 @@ SERVER = Path(keeper.__file__).with_name("server.py")
 
 
 class Database:
-    """The server as the keeper of the embedded database starts it, always on the same port and directory."""
+    """The server as the keeper starts it, always on the same port and directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -29,15 +29,15 @@ class Database:
         self._process: subprocess.Popen[bytes] | None = None
 
     def uri(self, port: int | None = None) -> str:
-        """With the driver's retries on, as in production; ``port`` is that of a proxy in front."""
+        """The URI, with the driver's retries on as in production. ``port`` is the port of a proxy in front."""
         address = f"{keeper.USER}:{self._password}@127.0.0.1:{port or self.port}"
         return f"mongodb://{address}/authexample?authSource=admin&directConnection=true"
 
     def start(self) -> None:
-        """Return once it answers."""
+        """Start it and return when it answers."""
         give_up = time.monotonic() + START_SECONDS
         while True:
-            if self._process is None or self._process.poll() is not None:  # the port may be held for a moment
+            if self._process is None or self._process.poll() is not None:  # the port may still be busy for a moment
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", SERVER, str(self.port), self._directory, keeper.USER, self._password_file],
                     stdin=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ class Database:
             self.kill()
 
     def emails(self) -> list[str]:
-        """Of every document, in no order: what lies there, past the service."""
+        """The e-mails of all documents in no order, read from the database directly."""
         with MongoClient(self.uri()) as client:
             return [document["email"] for document in client.authexample.users.find({}, {"email": 1})]
 

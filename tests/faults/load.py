@@ -1,4 +1,4 @@
-"""The load client: keep-alive clients on one event loop, which keep every acknowledged answer and read it all back."""
+"""The load client: keep-alive clients on one event loop that record every acknowledged response and check it later."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from tests.conftest import PASSWORD
 
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, how long after the question, and when (``time.monotonic``)."""
+    """A response, how long it took, and when it arrived (``time.monotonic``)."""
 
     status: int
     headers: dict[str, str]
@@ -36,15 +36,15 @@ class Answer:
 
 
 class Unanswered(Exception):
-    """The question was sent, or could not be; no whole answer came."""
+    """No complete response arrived. The request may have been sent."""
 
 
 class Refused(Unanswered):
-    """Nobody listens: the question was never sent."""
+    """The connection was refused, so the request was never sent."""
 
 
 class Client:
-    """One keep-alive connection at a time, made anew when the service closes it."""
+    """A client with one keep-alive connection, which it reopens if the service closes it."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -62,7 +62,7 @@ class Client:
         question = ("\r\n".join(lines) + "\r\n\r\n").encode() + sent
         started = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 status, headers, content = await self._exchange(question)
         except BaseException as error:
             await self.close()
@@ -78,7 +78,7 @@ class Client:
 
     async def _exchange(self, question: bytes) -> tuple[int, dict[str, str], bytes]:
         if self._streams is not None and self._streams[0].at_eof():
-            await self.close()  # closed while idle: the question goes over a new one
+            await self.close()  # closed while idle: send the request on a new connection
         if self._streams is None:
             try:
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -105,16 +105,16 @@ Behaviour = Callable[[Client, int], Awaitable[None]]
 
 @dataclass
 class Load:
-    """Clients that keep asking while a test breaks things: ``with Load(url) as load: load.start(load.sign_up, 8)``.
+    """Clients that send requests while a test breaks things: ``with Load(url) as load: load.start(load.sign_up, 8)``.
 
-    Whatever the service acknowledged is kept, and ``read_back`` asks for all of it again.
+    It records whatever the service acknowledges, and ``read_back`` checks all of it.
     """
 
     url: str
     accounts: dict[str, str] = field(default_factory=dict)  # e-mail -> id, of every acknowledged sign-up
     tokens: dict[str, str] = field(default_factory=dict)  # access token -> e-mail, of every acknowledged sign-in
     ended: list[str] = field(default_factory=list)  # access tokens whose sign-out was acknowledged
-    attempted: set[str] = field(default_factory=set)  # e-mails whose sign-up was tried, once each
+    attempted: set[str] = field(default_factory=set)  # e-mails of all attempted sign-ups, one attempt each
     answers: list[tuple[str, Answer]] = field(default_factory=list)
     failures: list[tuple[float, str]] = field(default_factory=list)
     pause_seconds: float = 0.005
@@ -137,10 +137,10 @@ class Load:
             self._lags.append((asked, time.monotonic() - asked - 0.01))
 
     def lag_seconds(self, since: float) -> float:
-        """The 99th percentile of how late the machine woke these clients themselves, since then.
+        """The 99th percentile of how late the machine woke these clients, since ``since``.
 
-        On a machine with other work it is no fault of the service, so bounds may be this much wider. A quiet machine
-        has a millisecond or two.
+        A busy machine delays the clients too, so time limits may be extended by this. It is a millisecond or two on an
+        idle machine.
         """
         return percentile([lag for moment, lag in self._lags if moment >= since], 99)
 
@@ -156,7 +156,7 @@ class Load:
             self._loop.close()
 
     def run(self, what: Awaitable[Any]) -> Any:
-        """Do something on the clients' loop, and wait for it."""
+        """Run an awaitable on the event loop of the clients and return its result."""
 
         async def whole() -> Any:
             return await what
@@ -164,13 +164,13 @@ class Load:
         return asyncio.run_coroutine_threadsafe(whole(), self._loop).result()
 
     def start(self, behaviour: Behaviour, clients: int, pause_seconds: float | None = None) -> None:
-        """``clients`` that behave so, each on a connection of its own, until ``stop``."""
+        """Run ``behaviour`` in ``clients`` clients, each with its own connection, until ``stop``."""
         pause = self.pause_seconds if pause_seconds is None else pause_seconds
         for _ in range(clients):
             self._running.append(asyncio.run_coroutine_threadsafe(self._keep(behaviour, pause), self._loop))
 
     def stop(self) -> None:
-        """Let every client finish what it is asking."""
+        """Let every client finish its request."""
         self._over.set()
         running, self._running = self._running, []
         for client in running:
@@ -191,14 +191,14 @@ class Load:
                 except Unanswered as error:
                     self.failures.append((time.monotonic(), str(error)))
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(pause_seconds * random.uniform(1, 1.5))  # no herd
+                await asyncio.sleep(pause_seconds * random.uniform(1, 1.5))  # spread the clients
         finally:
             await client.close()
 
-    # What clients do
+    # Behaviours of clients
 
     async def sign_up(self, client: Client, number: int) -> None:
-        """Each e-mail is tried once, so that any 409 is a false one."""
+        """Each e-mail is tried once, so every 409 is wrong."""
         email = f"user-{number}@example.com"
         self.attempted.add(email)
         answer = await client.ask("POST", "/users", {"email": email, "password": PASSWORD})
@@ -216,7 +216,7 @@ class Load:
                 self.tokens[answer.body["token"]] = email
 
     async def sign_out(self, client: Client, number: int) -> None:
-        """End sessions of its own; they must stay ended."""
+        """Sign in and out. The session must stay ended."""
         emails = list(itertools.islice(self.accounts, 50))
         if emails:
             signed_in = await client.ask(
@@ -238,7 +238,7 @@ class Load:
 
         return ask
 
-    # What came of it
+    # Results
 
     def of(self, name: str) -> list[Answer]:
         return [answer for kind, answer in self.answers if kind == name]
@@ -247,7 +247,7 @@ class Load:
         return {answer.status for answer in self.of(name)}
 
     def read_back(self, clients: int = 8) -> None:
-        """Every acknowledged account signs in as itself; every ended session is refused; the others live."""
+        """Check that every acknowledged account can sign in, every ended session is refused and all others work."""
 
         async def whole() -> None:
             accounts, tokens, ended = iter(list(self.accounts.items())), iter(list(self.tokens)), iter(list(self.ended))
@@ -276,7 +276,7 @@ class Load:
 
 
 async def _cancel_the_others() -> None:
-    """A test that failed may have left some asking."""
+    """Cancel the requests that a failed test may have left running."""
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
@@ -284,6 +284,6 @@ async def _cancel_the_others() -> None:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The smallest value that ``percent`` of all do not exceed."""
+    """The smallest value that ``percent`` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

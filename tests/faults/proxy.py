@@ -1,4 +1,4 @@
-"""A TCP proxy between service and database that is slow, resets connections, swallows everything or changes it."""
+"""A TCP proxy between service and database that delays, resets, drops or changes data."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ from typing import Self
 
 
 class Proxy:
-    """``mode``, which a test may change at any time, holds for every byte from then on.
+    """A test may change ``mode`` at any time.
 
-    pass; slow: 200 ms before what the database says; reset: every answer resets its connection with a probability of
-    a fifth, and so does every fifth new connection; hole: nothing comes through, and nothing is closed.
+    pass: forward everything. slow: delay each answer of the database by 200 ms. reset: reset the connection at every
+    fifth answer or new connection. hole: forward nothing and close nothing.
     """
 
     DELAY_SECONDS = 0.2
@@ -22,7 +22,7 @@ class Proxy:
         self._behind = port
         self._answers = 0
         self.mode = "pass"
-        self.replaced: dict[bytes, bytes] = {}  # in what the database says
+        self.replaced: dict[bytes, bytes] = {}  # in the answers of the database
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -80,7 +80,7 @@ class Proxy:
             if self.mode == "slow":
                 await asyncio.sleep(self.DELAY_SECONDS)
             if self._is_to_be_reset():
-                _reset(writer)  # the database has done it; nobody will know
+                _reset(writer)  # the database has done the write, but the service never learns it
                 return
             for bytes_there, bytes_here in self.replaced.items():
                 answer = answer.replace(bytes_there, bytes_here)
@@ -93,7 +93,7 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End with RST, not FIN."""
+    """Close with RST instead of FIN."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Clocks that are wrong: seconds off change nothing, an hour off is a clean 401, and nothing that ended lives again."""
+"""Wrong clocks: some seconds change nothing, an hour causes a clean 401, and an ended session stays ended."""
 
 import os
 import time
@@ -16,7 +16,7 @@ LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), *Path("/us
 
 @pytest.fixture
 def serve_at(serve):
-    """Start a service whose clock is off by ``offset``, such as "+3s"; "" is right. All share a database."""
+    """Start a service whose clock is wrong by ``offset``, such as "+3s"; "" is right. All share one database."""
     if not LIBRARIES:
         message = "libfaketime is not installed: apt-get install libfaketime"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
@@ -53,7 +53,7 @@ def assert_clean_401(answer, *codes):
 
 
 @pytest.mark.parametrize("offset", ["+3s", "-3s"])
-def test_three_seconds_off_are_not_noticed(serve_at, offset):
+def test_a_clock_that_is_three_seconds_off_changes_nothing(serve_at, offset):
     right, off = serve_at(""), serve_at(offset)
     sign_up(right)
     for issuer, other in [(right, off), (off, right)]:
@@ -62,28 +62,28 @@ def test_three_seconds_off_are_not_noticed(serve_at, offset):
         renewed = refresh(other, pair)
         assert renewed.status_code == 200
         assert pass_guard(issuer, renewed.json()["token"]).status_code == 200
-        again = refresh(issuer, pair)  # the answer was lost, and the second try meets the other clock
+        again = refresh(issuer, pair)  # the response was lost, and the retry reaches the other clock
         assert (again.status_code, again.json()["refreshToken"]) == (200, renewed.json()["refreshToken"])
 
 
-def test_an_hour_ahead_tokens_have_expired_and_new_ones_are_good(serve_at):
+def test_with_a_clock_an_hour_ahead_old_tokens_have_expired_and_new_ones_work(serve_at):
     right, ahead = serve_at(""), serve_at("+3610s")
     sign_up(right)
     pair = sign_in(right)
     assert_clean_401(pass_guard(ahead, pair["token"]), "token_expired")
     own = sign_in(ahead)
     assert pass_guard(ahead, own["token"]).status_code == 200
-    # Issued in the future of the host that is right: it believes nobody's word about that.
+    # The host with the right clock refuses tokens from the future.
     assert_clean_401(pass_guard(right, own["token"]), "token_invalid")
     assert_clean_401(refresh(right, own), "token_invalid")
     assert pass_guard(right, pair["token"]).status_code == 200
 
 
-def test_an_hour_back_nothing_that_ended_lives_again(serve_at):
+def test_with_a_clock_an_hour_behind_ended_sessions_stay_ended(serve_at):
     right, back = serve_at(""), serve_at("-3600s")
     sign_up(right)
 
-    old = sign_in(back)  # good for both: it is no future token to either, and not quite expired
+    old = sign_in(back)  # valid on both hosts: not from the future, and not yet expired
     assert pass_guard(back, old["token"]).status_code == 200
     assert requests.delete(f"{right.url}/auth", headers=bearer(old["token"]), timeout=15).status_code == 204
     assert_clean_401(pass_guard(back, old["token"]), "token_invalid")
@@ -96,13 +96,13 @@ def test_an_hour_back_nothing_that_ended_lives_again(serve_at):
     assert_clean_401(refresh(back, new), "token_invalid")
 
 
-def test_an_hour_back_a_used_refresh_token_finds_no_new_grace(serve_at):
+def test_with_a_clock_an_hour_behind_a_used_refresh_token_gets_no_grace(serve_at):
     right, back = serve_at(""), serve_at("-3600s")
     sign_up(right)
     stolen = sign_in(back)
     renewed = refresh(right, stolen)
     assert renewed.status_code == 200
     time.sleep(0.1)
-    # By the clock that is back, the rotation lies an hour ahead: that is not within the last ten seconds.
+    # For the clock that is behind, the rotation is an hour in the future, so it is not within the grace period.
     assert_clean_401(refresh(back, stolen), "token_reused")
-    assert_clean_401(refresh(right, renewed.json()), "token_invalid")  # the session has ended, for both
+    assert_clean_401(refresh(right, renewed.json()), "token_invalid")  # the session has ended on both hosts

@@ -1,4 +1,4 @@
-"""A database that is killed or hangs: no acknowledged account is lost, the answer is 503 in time, and it heals."""
+"""A database that dies or hangs: no acknowledged account is lost, 503 comes in time, and the service recovers."""
 
 import itertools
 import time
@@ -10,23 +10,23 @@ from tests.faults.load import Load, percentile
 from tests.server.processes import sign_up
 
 pytestmark = pytest.mark.faults
-AWAY_SECONDS = 2.5
-HEAL_SECONDS = 2
+UNAVAILABLE_SECONDS = 2.5
+RECOVERY_SECONDS = 2
 
 
 def assert_503_in_time(answers):
-    """Whatever was refused was refused as the contract says, and soon."""
+    """Every 503 follows the contract and arrives in time."""
     for answer in answers:
         if answer.status == 503:
             assert answer.code == "database_unavailable"
             assert answer.headers["retry-after"] == "2"
-            assert answer.seconds < AWAY_SECONDS
+            assert answer.seconds < UNAVAILABLE_SECONDS
 
 
 def wait_until_passed(service, token):
-    """How long until the guard, which asks the database, lets pass again: on both workers, so twenty times in a row.
+    """The seconds until the guard passes twenty times in a row, so on both workers.
 
-    Each connection is a new one, and goes to either worker.
+    Each request uses a new connection, which may go to either worker.
     """
     started = time.monotonic()
     passed = 0
@@ -51,16 +51,16 @@ def test_kill_9_of_the_database_twenty_times_loses_no_acknowledged_account(serve
             mortal_database.kill()
             time.sleep(0.3)
             away = requests.get(f"{service.url}/readyz", timeout=10)
-            assert (away.status_code, away.elapsed.total_seconds() < AWAY_SECONDS) == (503, True)
+            assert (away.status_code, away.elapsed.total_seconds() < UNAVAILABLE_SECONDS) == (503, True)
             mortal_database.start()
-            assert wait_until_passed(service, token) < HEAL_SECONDS
+            assert wait_until_passed(service, token) < RECOVERY_SECONDS
         load.stop()
 
         assert load.failures == []
         sign_ups = load.of("sign_up")
-        assert load.statuses("sign_up") == {201, 503}  # each e-mail was tried once: a 409 would be a false one
+        assert load.statuses("sign_up") == {201, 503}  # each e-mail was tried once, so a 409 would be wrong
         assert_503_in_time(sign_ups)
-        assert max(answer.seconds for answer in sign_ups) < AWAY_SECONDS + 1
+        assert max(answer.seconds for answer in sign_ups) < UNAVAILABLE_SECONDS + 1
         assert len(load.accounts) > 20
         assert len(load.ended) > 5
         emails = mortal_database.emails()
@@ -88,7 +88,7 @@ def test_a_database_that_hangs_is_answered_503_while_healthz_stays_quick(serve, 
         away = load.answers[known:]
         lag = load.lag_seconds(since=frozen)
         mortal_database.thaw()
-        assert wait_until_passed(service, token) < HEAL_SECONDS
+        assert wait_until_passed(service, token) < RECOVERY_SECONDS
 
         assert load.failures == []
         asked = [answer for kind, answer in away if kind != "healthz"]
@@ -101,7 +101,7 @@ def test_a_database_that_hangs_is_answered_503_while_healthz_stays_quick(serve, 
         assert percentile([answer.seconds for answer in lives], 99) < 0.2 + lag
         load.read_back()
 
-        # A sign-up that was refused may have been written once the database woke; nobody was told so.
+        # The database may have written a refused sign-up after it resumed. No client was told so.
         emails = mortal_database.emails()
         assert len(emails) == len(set(emails))
         for email in itertools.islice(load.attempted - set(emails), 3):

@@ -1,4 +1,4 @@
-"""Connections that are held with half a request: the others are answered as if there were none."""
+"""Connections that are held open with incomplete requests do not slow down the others."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ FRESH_SECONDS = 1.0
 
 @contextlib.contextmanager
 def attack(service, kind, seconds, *more):
-    """Run it; what it did is in the dictionary when it is over."""
+    """Run an attack. Yields a dictionary that contains its results afterwards."""
     command = [sys.executable, "-m", "tests.faults.attack", kind, str(service.port), str(seconds), *map(str, more)]
     done = {}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -41,7 +41,7 @@ def attack(service, kind, seconds, *more):
 
 
 def seconds_to_answer(service, address):
-    """Of a fresh connection from ``address``."""
+    """The seconds until a new connection from ``address`` gets its response."""
     asked = time.monotonic()
     with socket.create_connection(("127.0.0.1", service.port), 30, source_address=(address, 0)) as connection:
         connection.sendall(GET)
@@ -55,8 +55,8 @@ def resident_mib(pid):
 
 
 @pytest.mark.parametrize("size", [800_000, 32_000])
-def test_120_heads_that_drip_cost_next_to_nothing(serve, size):
-    """Of 800 KB, and of as much as a head may have."""
+def test_120_dripping_heads_cost_almost_nothing(serve, size):
+    """Heads of 800 KB, and heads of nearly the maximum size."""
     service = serve()
     with Load(service.url) as load:
         load.start(load.get("healthz", "/healthz"), 2, pause_seconds=0.05)
@@ -87,8 +87,8 @@ def test_120_heads_that_drip_cost_next_to_nothing(serve, size):
 
 
 @pytest.mark.parametrize("limit", ["", "0"])
-def test_2300_requests_without_their_body_keep_no_newcomer_waiting(serve, limit):
-    """From one address, and, without a limit for an address, as if they came from everywhere."""
+def test_2300_requests_without_their_body_delay_no_newcomer(serve, limit):
+    """From one address, and without the limit per address as if from many."""
     service = serve(FLASK_CONNECTIONS_PER_CLIENT=limit)
     taken = {"127.0.0.1": [], "127.0.0.2": []}
     with attack(service, "bodies", BODIES_SECONDS) as done:

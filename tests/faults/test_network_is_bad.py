@@ -1,4 +1,4 @@
-"""A bad network between service and database: answers in time or 503, and never a 200 that nobody checked."""
+"""A bad network to the database: responses are in time or 503, and never a 200 without a check."""
 
 import time
 from collections import Counter
@@ -8,13 +8,13 @@ import pytest
 from authservice.store.client import CONNECTIONS_PER_WORKER
 from tests.faults.load import Load
 from tests.faults.proxy import Proxy
-from tests.faults.test_database_dies import AWAY_SECONDS, HEAL_SECONDS, assert_503_in_time, wait_until_passed
+from tests.faults.test_database_dies import RECOVERY_SECONDS, UNAVAILABLE_SECONDS, assert_503_in_time, wait_until_passed
 from tests.server.processes import sign_up, wait_until
 
 pytestmark = pytest.mark.faults
 
 CROWD_SECONDS = 10
-ONE_BY_ONE = CROWD_SECONDS * CONNECTIONS_PER_WORKER / Proxy.DELAY_SECONDS  # what the connections of a worker can carry
+ONE_BY_ONE = CROWD_SECONDS * CONNECTIONS_PER_WORKER / Proxy.DELAY_SECONDS  # the capacity of a worker's connections
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def service(serve, mortal_database, proxy):
 
 
 def drive(service, proxy, mode, seconds):
-    """Everything at once through a network in ``mode``; the answers by kind, once it is well again."""
+    """Run all behaviours through a network in ``mode``. Returns statuses by kind, and all responses."""
     token = sign_up(service, "alice@example.com")
     with Load(service.url) as load:
         load.start(load.sign_up, 2)
@@ -48,7 +48,7 @@ def drive(service, proxy, mode, seconds):
         time.sleep(seconds)
         load.stop()
         proxy.mode = "pass"
-        assert wait_until_passed(service, token) < HEAL_SECONDS
+        assert wait_until_passed(service, token) < RECOVERY_SECONDS
 
         assert load.failures == []
         found = load.answers[known:]
@@ -63,18 +63,18 @@ def drive(service, proxy, mode, seconds):
         return statuses, found
 
 
-def test_200_ms_more_are_waited_for(service, proxy):
+def test_a_latency_of_200_ms_is_tolerated(service, proxy):
     statuses, found = drive(service, proxy, "slow", 8)
     assert {*statuses["guarded"], *statuses["ended"], *statuses["sign_up"], *statuses["sign_in"]} == {200, 201, 401}
-    assert max(answer.seconds for kind, answer in found if kind == "guarded") < AWAY_SECONDS
+    assert max(answer.seconds for kind, answer in found if kind == "guarded") < UNAVAILABLE_SECONDS
     assert min(answer.seconds for kind, answer in found if kind == "guarded") > Proxy.DELAY_SECONDS
 
 
-def test_connections_that_are_reset_are_answered_or_503(service, proxy):
+def test_reset_connections_are_retried_or_answered_503(service, proxy):
     statuses, found = drive(service, proxy, "reset", 8)
     assert statuses["guarded"][200] > 0
     assert statuses["ended"][401] > 0
-    assert max(answer.seconds for _, answer in found) < AWAY_SECONDS
+    assert max(answer.seconds for _, answer in found) < UNAVAILABLE_SECONDS
 
 
 def test_a_black_hole_is_answered_503_in_time(service, proxy):
@@ -82,7 +82,7 @@ def test_a_black_hole_is_answered_503_in_time(service, proxy):
     assert {status for kind in statuses for status in statuses[kind]} == {503}
 
 
-def test_more_guards_than_there_are_connections_are_answered_together(serve, mortal_database, proxy):
+def test_more_guards_than_connections_share_lookups(serve, mortal_database, proxy):
     service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port), FLASK_CONNECTIONS_PER_CLIENT="0")
     token = sign_up(service, "alice@example.com")
     answers = crowd(service, proxy, lambda load: load.pass_guard(token))
@@ -90,8 +90,8 @@ def test_more_guards_than_there_are_connections_are_answered_together(serve, mor
     assert len(answers) > 2 * ONE_BY_ONE
 
 
-def test_more_clients_than_a_slow_database_serves_do_not_keep_it_from_serving(serve, mortal_database, proxy):
-    """Who waits too long for one of the worker's connections is told so; the others have all of its time."""
+def test_overload_of_a_slow_database_does_not_stop_it(serve, mortal_database, proxy):
+    """Requests that wait too long for a database connection are refused; the others are served."""
     service = serve(workers=1, FLASK_MONGO_URI=mortal_database.uri(proxy.port), FLASK_CONNECTIONS_PER_CLIENT="0")
     token = sign_up(service, "alice@example.com")
     answers = crowd(service, proxy, lambda load: load.get("sessions", "/auth/sessions", token))
@@ -100,7 +100,7 @@ def test_more_clients_than_a_slow_database_serves_do_not_keep_it_from_serving(se
 
 
 def crowd(service, proxy, client):
-    """What a hundred clients are answered in CROWD_SECONDS, each answer of the database being slow."""
+    """The responses to a hundred clients in CROWD_SECONDS, with a slow database."""
     proxy.mode = "slow"
     with Load(service.url) as load:
         load.start(client(load), 100, pause_seconds=0)

@@ -1,4 +1,4 @@
-"""A thousand sign-ups of one e-mail at the same moment make one account."""
+"""A thousand simultaneous sign-ups of one e-mail create one account."""
 
 import asyncio
 from collections import Counter
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.faults
 SIGN_UPS = 1_000
 
 
-def test_of_1000_simultaneous_sign_ups_of_one_email_one_wins(serve, database):
-    # A database that is slow for a thousand at once is no failure here.
+def test_one_of_1000_simultaneous_sign_ups_of_an_email_wins(serve, database):
+    # A database that is slow under this load is not a failure here.
     service = serve(FLASK_BCRYPT_QUEUE="1000", FLASK_CONNECTIONS_PER_CLIENT="0", FLASK_MONGO_TIMEOUT_MS="30000")
 
     async def all_at_once():

@@ -1,4 +1,4 @@
-"""Nobody learns from the time of a refused sign-in whether there is an account: 400 pairs of measurements a kind."""
+"""The time of a refused sign-in does not reveal whether an account exists: 400 pairs of measurements per kind."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.faults
-PAIRS = 400  # the standard deviation of what is measured is then 0.02, and with 300 it would be half of what is allowed
+PAIRS = 400  # the standard deviation of the AUC is then 0.02; with 300 it would be half of the tolerance
 COST = 10
 WRONG = "wrong " + PASSWORD
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,12 +29,12 @@ KINDS = {
     "unknown": None,
     "disabled": document("disabled", passwordChangedAt=THEN, disabledAt=THEN),
     "broken": {**document("broken", passwordChangedAt=THEN), "password": "broken"},
-    "cheap": document("cheap", cost=4),  # of another stack
+    "cheap": document("cheap", cost=4),  # a legacy user
 }
 
 
 def area_under_curve(ones, others):
-    """The probability that one of ``ones`` is greater than one of ``others``: 0.5 tells nothing."""
+    """The probability that one of ``ones`` is greater than one of ``others``. 0.5 reveals nothing."""
     wins = sum((one > other) + (one == other) / 2 for one in ones for other in others)
     return wins / (len(ones) * len(others))
 
@@ -57,11 +57,11 @@ def refused_seconds(serve):
     connection.close()
 
 
-def test_the_time_tells_nothing(refused_seconds, database):
+def test_the_response_time_reveals_nothing(refused_seconds, database):
     database.users.insert_many([document for document in KINDS.values() if document])
     times = {kind: [] for kind in KINDS}
     for _ in range(20):
-        refused_seconds(f"{KNOWN}@example.com")  # connections, caches, threads
+        refused_seconds(f"{KNOWN}@example.com")  # warm up connections, caches and threads
     for _ in range(PAIRS):
         for kind in random.sample([*KINDS], len(KINDS)):
             times[kind].append(refused_seconds(f"{kind}@example.com"))

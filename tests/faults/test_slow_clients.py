@@ -1,4 +1,4 @@
-"""Five hundred slow connections, silent ones and dripping ones, with no proxy in between: nobody waits for them."""
+"""Five hundred slow connections, silent or dripping, without a proxy in front: they delay nobody."""
 
 import selectors
 import socket
@@ -17,7 +17,7 @@ HEAD = b"POST /auth HTTP/1.1\r\nHost: auth.example.com\r\nContent-Type: applicat
 
 
 def drip(connections, number):
-    """One byte more on each: of the headers on the even ones, of the body on the others."""
+    """Send one more byte on each connection: of the head on the even ones, of the body on the others."""
     for index, connection in enumerate(connections):
         whole = HEAD + (b"X-Slow: " + b"a" * 500 if index % 2 == 0 else b"\r\n" + b" " * 200)
         start = 20 if index % 2 == 0 else len(HEAD) + 2
@@ -25,7 +25,7 @@ def drip(connections, number):
 
 
 def seconds_of_fresh_requests(url, token):
-    """Each on a connection of its own; the median, so that one hiccup of the machine is none of the service."""
+    """The median time of requests on new connections, so that one delay of the machine does not count."""
     taken = []
     for _ in range(11):
         answer = requests.get(f"{url}/users/test", headers=bearer(token), timeout=10)
@@ -37,7 +37,7 @@ def seconds_of_fresh_requests(url, token):
 @pytest.fixture
 def crowd(serve):
     """A service, a token that passes its guard, and 500 connections to it."""
-    service = serve(FLASK_CONNECTIONS_PER_CLIENT="0")  # they stand for many clients
+    service = serve(FLASK_CONNECTIONS_PER_CLIENT="0")  # they represent many clients
     token = sign_up(service, "alice@example.com")
     connections = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(CONNECTIONS)]
     yield service, token, connections
@@ -47,7 +47,7 @@ def crowd(serve):
 
 
 def assert_none_was_answered(connections):
-    """They were slow all the while, and not refused."""
+    """They stayed open and got no response."""
     with selectors.DefaultSelector() as waiting:
         for connection in connections:
             waiting.register(connection, selectors.EVENT_READ)
@@ -56,7 +56,7 @@ def assert_none_was_answered(connections):
 
 def test_500_dripping_connections_do_not_slow_a_fresh_request(crowd):
     service, token, connections = crowd
-    for number in range(4):  # for less than the time that a request has to arrive
+    for number in range(4):  # for less than the deadline of a request
         drip(connections, number)
         assert seconds_of_fresh_requests(service.url, token) < FRESH_SECONDS
         time.sleep(0.25)

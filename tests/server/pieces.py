@@ -1,4 +1,4 @@
-"""The service, with paths beside its own that are answered as Flask would not: for the worker that has to carry it."""
+"""The service with extra paths whose WSGI responses Flask would never produce, to test the worker."""
 
 import io
 import sys

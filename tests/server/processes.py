@@ -1,4 +1,4 @@
-"""What tests of a real service ask the operating system and the command line."""
+"""Helpers for tests of a real service: processes, commands, sign-up."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.service import ROOT, Service
 
 
 def on_directory(directory: Path) -> list[int]:
-    """The pids of the embedded database on ``directory``: the keeper first, then the server."""
+    """The pids of the embedded database on ``directory``: the keeper, then the server."""
     listed = subprocess.run(["ps", "-ww", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
     processes = [line.split(None, 2) for line in listed.splitlines()]
     ours = [(int(pid), args) for pid, stat, args in processes if stat[0] != "Z" and f"{directory}" in args]
@@ -22,13 +22,13 @@ def on_directory(directory: Path) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs; a zombie that nobody has reaped does not."""
+    """Whether it runs. A zombie does not."""
     listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(listed.strip()) and listed.strip()[0] != "Z"
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
-    """Return once ``condition`` holds; fail when it does not within ``seconds``."""
+    """Return when ``condition`` is true; fail after ``seconds``."""
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, f"not within {seconds} s"
@@ -38,7 +38,7 @@ def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
 def run(
     *command: str, stdin: str = "", seconds: float = 60, through: tuple[str, ...] = (), **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """``python -m ...`` in the repository, with ``environment`` on top of the tests' own.
+    """Run ``python -m ...`` in the repository, with ``environment`` added to that of the tests.
 
     ``through`` is a program that starts it, with its arguments.
     """
@@ -55,7 +55,7 @@ def run(
 
 
 def sign_up(service: Service, email: str, prefix: str = "") -> str:
-    """Create an account over real HTTP and sign in; the access token."""
+    """Create an account over HTTP, sign in, and return the access token."""
     body = {"email": email, "password": PASSWORD}
     created = requests.post(f"{service.url}{prefix}/users", json=body, timeout=15)
     assert created.status_code == 201, created.text

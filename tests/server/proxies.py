@@ -1,4 +1,4 @@
-"""Real proxies with the blocks of docs/proxies.md, and a backend that is not ours and keeps what it was asked."""
+"""Real proxies with the blocks of docs/proxies.md, and another service as the backend, which records its requests."""
 
 import http.client
 import os
@@ -23,7 +23,7 @@ PACKAGES = {"nginx": "nginx-light", "caddy": "caddy", "haproxy": "haproxy"}
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as the backend got it."""
+    """A request as the backend received it."""
 
     method: str
     path: str
@@ -31,12 +31,12 @@ class Asked:
     body: bytes
 
     def header(self, name: str) -> str:
-        """All values of it; a backend takes an empty header for none."""
+        """All its values. A backend treats an empty header as missing."""
         return ", ".join(value for given, value in self.headers if given.lower() == name.lower())
 
 
 class Backend:
-    """Somebody else's service: lenient about paths, with an area for admins that is guarded by X-Auth-Roles alone."""
+    """Another service: lenient about paths, with an admin area that only X-Auth-Roles protects."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -77,21 +77,21 @@ class Backend:
 
 
 def is_for_admins(path: str) -> bool:
-    """As lenient as any framework: encoded twice, backslashes, ``;parameters``, upper case."""
+    """As lenient as any framework: double encoding, backslashes, ``;parameters``, upper case."""
     plain = unquote(unquote(path.partition("?")[0])).replace("\\", "/").lower()
     return "admin" in [segment.partition(";")[0] for segment in plain.split("/")]
 
 
 @dataclass(frozen=True)
 class Front:
-    """A proxy that runs."""
+    """A running proxy."""
 
     port: int
 
     def ask(
         self, path: str, *headers: tuple[str, str], method: str = "GET", body: bytes = b"", chunked: bool = False
     ) -> http.client.HTTPResponse:
-        """Path and headers leave exactly as they are given, repeated ones as well."""
+        """Send path and headers exactly as given, including repeated headers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
@@ -118,7 +118,7 @@ def block(language: str) -> str:
 
 
 def find_program(name: str) -> str:
-    """Where it is; without it the test is skipped, in CI it fails."""
+    """The path of a program. If it is missing, skip the test, or fail in CI."""
     program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if program is None:
         message = f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
@@ -128,7 +128,7 @@ def find_program(name: str) -> str:
 
 @contextmanager
 def running(proxy: str, service: int, backend: int, directory: Path, edits: dict[str, str]) -> Iterator[Front]:
-    """The proxy with its block, those two ports, and ``edits`` as a reader would make them."""
+    """The proxy with its block from docs/proxies.md, these two ports, and ``edits`` as a reader would make them."""
     program = find_program(proxy)
     port = free_port()
     edits = {

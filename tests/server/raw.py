@@ -1,4 +1,4 @@
-"""HTTP byte by byte: what no well-behaved client would send."""
+"""HTTP byte by byte: requests that no well-behaved client would send."""
 
 import contextlib
 import http.client
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE_SECONDS = 15
+TIMEOUT_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Connection:
     """One TCP connection to the service."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -36,12 +36,12 @@ class Connection:
         self._socket.close()
 
     def send(self, content: bytes) -> None:
-        # The service may have answered already, and read no more.
+        # The service may have answered already and stopped reading.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(content)
 
     def end(self) -> None:
-        """Say that nothing more will come; the answer can still be read."""
+        """Close the sending side; the response can still be read."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def answer(self) -> Answer:
@@ -51,30 +51,30 @@ class Connection:
         return Answer(response.status, headers, response.read())
 
     def head(self) -> bytes:
-        """What comes up to the empty line, byte by byte: what follows is left for ``answer``."""
+        """Everything up to the empty line, read byte by byte: the rest is left for ``answer``."""
         received = b""
         while not received.endswith(b"\r\n\r\n"):
             received += self._socket.recv(1) or b"\r\n\r\n"
         return received
 
     def packet(self) -> bytes:
-        """What is there when something is there."""
+        """The bytes of the next packet."""
         return self._socket.recv(65_536)
 
     def everything(self) -> bytes:
-        """All that comes until the service ends the connection."""
+        """All bytes until the service closes the connection."""
         received = b""
         while piece := self.packet():
             received += piece
         return received
 
     def is_closed(self) -> bool:
-        """Whether the service has ended the connection; it gets PATIENCE_SECONDS to do so."""
+        """Whether the service closes the connection within TIMEOUT_SECONDS."""
         return self._socket.recv(1) == b""
 
 
 def exchange(port: int, content: bytes, end: bool = False) -> Answer:
-    """The answer to ``content``, on a connection of its own."""
+    """Send ``content`` on a new connection and return the response."""
     with Connection(port) as connection:
         connection.send(content)
         if end:

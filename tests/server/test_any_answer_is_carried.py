@@ -1,4 +1,4 @@
-"""Whatever an application answers comes over the wire as HTTP wants it, the head and the body's begin in one packet."""
+"""The worker sends any WSGI response as valid HTTP, with head and body in one packet."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -22,7 +22,7 @@ def get(path, method=b"GET", version=b"1.1"):
     return method + b" " + path + b" HTTP/" + version + b"\r\n" + HOST + b"\r\n"
 
 
-def test_one_answer_after_another_on_one_connection(service):
+def test_a_connection_carries_several_responses(service):
     with Connection(service.port) as connection:
         for path, body in [
             (b"/length", pieces.WHOLE),
@@ -41,7 +41,7 @@ def test_one_answer_after_another_on_one_connection(service):
             assert abs(sent - datetime.now(UTC)) < timedelta(seconds=60)
 
 
-def test_a_head_has_no_body_and_the_next_answer_is_not_taken_for_it(service):
+def test_a_response_to_head_has_no_body(service):
     with Connection(service.port) as connection:
         for path in (b"/length", b"/chunks", b"/empty", b"/file"):
             connection.send(get(path, b"HEAD"))
@@ -50,7 +50,7 @@ def test_a_head_has_no_body_and_the_next_answer_is_not_taken_for_it(service):
         assert connection.answer().body == pieces.WHOLE
 
 
-def test_a_client_of_http_1_0_is_sent_the_end_and_no_chunks(service):
+def test_an_http_1_0_client_gets_no_chunks(service):
     with Connection(service.port) as connection:
         connection.send(get(b"/chunks", version=b"1.0"))
         answer = connection.answer()
@@ -65,7 +65,7 @@ def test_a_crash_before_the_first_byte_is_a_500(service):
     assert "before the first piece" not in service.output()
 
 
-def test_who_leaves_in_the_middle_of_a_request_does_not_take_the_worker_with_him(service):
+def test_sys_exit_in_a_request_does_not_end_the_worker(service):
     before = service.workers()
     answer = exchange(service.port, get(b"/exit"))
     assert (answer.status, answer.json()["code"]) == (500, "internal_error")
@@ -74,13 +74,13 @@ def test_who_leaves_in_the_middle_of_a_request_does_not_take_the_worker_with_him
 
 
 @pytest.mark.parametrize("path", [b"/half", b"/half-in-chunks", b"/close", b"/half-and-close"])
-def test_nothing_follows_an_answer_that_crashes(service, path):
+def test_nothing_follows_a_response_that_crashes(service, path):
     with Connection(service.port) as connection:
         connection.send(get(path))
         received = connection.everything()
     assert received.count(b"HTTP/1.1") == 1
     assert b"three" in received
-    assert not received.endswith(b"0\r\n\r\n")  # or the client would take it for the whole
+    assert not received.endswith(b"0\r\n\r\n")  # otherwise the client would treat it as complete
     assert service.output().count('"event": "crash"') == 1
     assert '"error": "RuntimeError"' in service.output()
     assert "behind" not in service.output()
@@ -97,7 +97,7 @@ def test_head_and_body_are_one_packet(service):
                 packet += connection.packet()
 
 
-def test_options_of_gunicorn_about_requests_are_heard(serve):
+def test_gunicorn_options_for_requests_apply(serve):
     service = serve(workers=1, GUNICORN_CMD_ARGS="--max-requests 5 --access-logfile -")
     before = service.workers()
     statuses = [requests.get(f"{service.url}/healthz", timeout=15).status_code for _ in range(20)]

@@ -1,4 +1,4 @@
-"""``authservice check`` says what is wrong with an installation, and is 0 only where nothing is."""
+"""``authservice check`` reports what is wrong with an installation, and exits with 0 only if nothing is."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def environment(mongo_uri: str) -> dict[str, str]:
 
 @pytest.fixture
 def check(environment):
-    """Its exit code and its lines."""
+    """Run it; its exit code and output lines."""
 
     def call(*arguments: str, **more: str) -> tuple[int, list[str]]:
         ended = run("authservice", "check", *arguments, **{**environment, **more})
@@ -68,7 +68,7 @@ def check_url(check):
 
 
 @pytest.mark.parametrize("command", [("authservice", "check"), ("flask", "--app", "wsgi", "check")])
-def test_a_good_installation_is_0(environment, command):
+def test_a_good_installation_exits_with_0(environment, command):
     ended = run(*command, **environment)
     assert (ended.returncode, ended.stderr, ended.stdout.splitlines()) == (0, "", OF_INSTALLATION)
 
@@ -79,7 +79,7 @@ def test_faulty_settings_are_a_list(environment):
     assert ended.stderr.count("\n  - ") == 2
 
 
-def test_a_database_that_is_away_is_wrong(check):
+def test_an_unavailable_database_is_reported(check):
     code, lines = check(FLASK_MONGO_URI="mongodb://127.0.0.1:1/x", FLASK_MONGO_TIMEOUT_MS="200")
     assert code == 1
     assert lines == [
@@ -88,7 +88,7 @@ def test_a_database_that_is_away_is_wrong(check):
     ]
 
 
-def test_e_mails_that_cannot_be_unique_are_wrong(check, database):
+def test_e_mails_that_cannot_be_unique_are_reported(check, database):
     database.users.insert_many([{"email": "twice@example.com"}, {"email": "twice@example.com"}])
     code, lines = check()
     assert code == 1
@@ -97,7 +97,7 @@ def test_e_mails_that_cannot_be_unique_are_wrong(check, database):
 
 
 @pytest.mark.parametrize(("offset", "said"), [("+90s", "behind"), ("-90s", "ahead of")])
-def test_a_clock_that_is_wrong_is_wrong(environment, offset, said):
+def test_a_wrong_clock_is_reported(environment, offset, said):
     if not LIBRARIES:
         message = "libfaketime is not installed: apt-get install libfaketime"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
@@ -110,29 +110,29 @@ def test_a_clock_that_is_wrong_is_wrong(environment, offset, said):
 
 
 @pytest.mark.parametrize("url", ["auth.example.com", "ftp://example.com", "https://", "https://a:99999", "http://a?b"])
-def test_what_is_no_url_is_bad_input(check, environment, url):
+def test_an_invalid_url_is_a_usage_error(check, environment, url):
     ended = run("authservice", "check", "--url", url, **environment)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "give a URL such as https://auth.example.com" in ended.stderr
 
 
-def test_a_service_without_a_proxy_is_0_on_this_machine(check_url, serve):
+def test_a_local_service_without_a_proxy_exits_with_0(check_url, serve):
     service = serve(workers=1)
     assert check_url(f"{service.url}/") == (0, [NO_TLS, READY, SCHEME, AUTHORIZATION, CLOCK])
 
 
-def test_a_proxy_that_is_counted_and_not_there_is_wrong(check_url, serve):
+def test_a_missing_proxy_is_reported(check_url, serve):
     service = serve(workers=1, FLASK_TRUSTED_PROXIES="1")
     assert check_url(service.url) == (1, [NO_TLS, READY, BELIEVES, AUTHORIZATION, CLOCK])
 
 
-def test_nobody_there_is_wrong(check_url):
+def test_a_refused_connection_is_reported(check_url):
     code, lines = check_url(f"http://127.0.0.1:{free_port()}")
     assert code == 1
     assert lines == ["wrong  url: it does not answer with HTTP: ConnectionRefusedError: [Errno 111] Connection refused"]
 
 
-def test_a_service_that_is_not_ready_is_wrong(check_url, serve):
+def test_a_service_that_is_not_ready_is_reported(check_url, serve):
     service = serve(workers=1, FLASK_MONGO_URI="mongodb://127.0.0.1:1/x", FLASK_MONGO_TIMEOUT_MS="200")
     code, lines = check_url(service.url)
     assert code == 1
@@ -140,7 +140,7 @@ def test_a_service_that_is_not_ready_is_wrong(check_url, serve):
 
 
 class Other(BaseHTTPRequestHandler):
-    """Somebody else's service, whose answers may move a terminal's cursor."""
+    """Another service, whose responses contain terminal escape sequences."""
 
     def do_GET(self) -> None:
         if self.path.startswith("/moved"):
@@ -176,7 +176,7 @@ def other() -> Iterator[str]:
         ("/odd", r"the service is not ready: \u001b[2J"),
     ],
 )
-def test_what_is_not_this_service_is_wrong(check_url, other, path, sentence):
+def test_another_service_is_reported(check_url, other, path, sentence):
     code, lines = check_url(other + path)
     assert code == 1
     assert lines[1] == f"wrong  url: {sentence}"
@@ -184,7 +184,7 @@ def test_what_is_not_this_service_is_wrong(check_url, other, path, sentence):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Key and certificate of localhost; SSL_CERT_FILE makes a client believe it."""
+    """Key and certificate of localhost. SSL_CERT_FILE makes a client trust it."""
     find_program("openssl")
     folder = tmp_path_factory.mktemp("tls")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
@@ -201,7 +201,7 @@ class TestBehindNginx:
 
     @pytest.fixture
     def front(self, serve, tmp_path, certificate):
-        """Start the service behind it: ``front("1")`` with that FLASK_TRUSTED_PROXIES, and edits of the block."""
+        """Start the service behind nginx: ``front("1")`` sets FLASK_TRUSTED_PROXIES, and ``edits`` change the block."""
         nginx = find_program("nginx")
         running: list[subprocess.Popen[bytes]] = []
 
@@ -236,23 +236,23 @@ class TestBehindNginx:
             process.terminate()
             process.wait()
 
-    def test_as_the_readme_says_it_is_0(self, check_url, front, certificate):
+    def test_the_documented_configuration_exits_with_0(self, check_url, front, certificate):
         url = front("1")
         trusted = {"SSL_CERT_FILE": str(certificate[1])}
         assert check_url(url, **trusted) == (0, [TLS, READY, SCHEME, AUTHORIZATION, CLOCK])
 
     @pytest.mark.parametrize("hops", ["0", "2"])
-    def test_a_wrong_number_of_proxies_is_wrong(self, check_url, front, certificate, hops):
+    def test_a_wrong_number_of_proxies_is_reported(self, check_url, front, certificate, hops):
         code, lines = check_url(front(hops), SSL_CERT_FILE=str(certificate[1]))
         assert (code, lines) == (1, [TLS, READY, KNOWS_NOT, AUTHORIZATION, CLOCK])
 
-    def test_a_scheme_that_the_client_names_is_wrong(self, check_url, front, certificate):
+    def test_a_scheme_that_the_client_controls_is_reported(self, check_url, front, certificate):
         passed_on = {"X-Forwarded-Proto $scheme;": 'X-Forwarded-Proto "$http_x_forwarded_proto, https";'}
         code, lines = check_url(front("2", passed_on), SSL_CERT_FILE=str(certificate[1]))
         assert code == 1
         assert lines[2] in (BELIEVES, KNOWS_NOT)
 
-    def test_a_token_that_is_kept_back_is_wrong(self, check_url, front, certificate):
+    def test_a_proxy_that_drops_the_token_is_reported(self, check_url, front, certificate):
         url = front("1", {'proxy_set_header Connection "";': 'proxy_set_header Authorization "";'})
         code, lines = check_url(url, SSL_CERT_FILE=str(certificate[1]))
         assert code == 1
@@ -261,7 +261,7 @@ class TestBehindNginx:
             "Authorization, WWW-Authenticate and the body"
         )
 
-    def test_a_certificate_that_nobody_knows_is_wrong(self, check_url, front):
+    def test_an_untrusted_certificate_is_reported(self, check_url, front):
         code, lines = check_url(front("1"))
         assert code == 1
         (line,) = lines

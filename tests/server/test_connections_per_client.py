@@ -1,4 +1,4 @@
-"""One address holds so many connections of a worker and no more, and its newcomers are answered all the same."""
+"""An address has a limited number of connections per worker, and its newcomers are served nevertheless."""
 
 import contextlib
 import json
@@ -17,12 +17,12 @@ from tests.server.processes import wait_until
 
 LIMIT = 4
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-two_addresses = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is of this machine on Linux alone")
+two_addresses = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is a local address on Linux only")
 
 
 @pytest.fixture
 def connect():
-    """Connections from an address of this machine."""
+    """Open connections from a local address. All of them close when the test ends."""
     with contextlib.ExitStack() as opened:
 
         def connect(service, address="127.0.0.1"):
@@ -38,8 +38,8 @@ def is_answered(connection):
     return connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
-def gone(connections):
-    """Those of them that the service has ended."""
+def closed(connections):
+    """Those that the service has closed."""
     readable, _, _ = select.select(connections, [], [], 0)
     return [connection for connection in readable if connection.recv(1) == b""]
 
@@ -49,7 +49,7 @@ def health(service):
 
 
 @two_addresses
-def test_of_one_address_the_connection_that_waited_longest_gives_way(serve, connect):
+def test_the_longest_waiting_connection_of_the_same_address_is_evicted(serve, connect):
     service = serve(workers=1, FLASK_CONNECTIONS_PER_CLIENT=str(LIMIT))
     others = [connect(service, "127.0.0.2") for _ in range(LIMIT)]
     assert all(is_answered(connection) for connection in others)
@@ -60,18 +60,18 @@ def test_of_one_address_the_connection_that_waited_longest_gives_way(serve, conn
         wait_until(lambda number=number: idle[:-LIMIT] == idle[: max(0, number + 1 - LIMIT)])
     for connection in idle[:-LIMIT]:
         assert connection.recv(1) == b""
-    assert gone(idle[-LIMIT:]) == gone(others) == []
+    assert closed(idle[-LIMIT:]) == closed(others) == []
     assert all(is_answered(connection) for connection in [*idle[-LIMIT:], *others])
     wait_until(lambda: '"event": "connections_evicted"' in service.output())
 
 
-def test_unless_told_otherwise_an_address_has_a_tenth_of_the_workers_connections(serve, connect):
+def test_the_default_limit_of_an_address_is_a_tenth_of_the_connections(serve, connect):
     service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 40")
     idle = [connect(service) for _ in range(4)]
     assert all(is_answered(connection) for connection in idle)
     assert is_answered(connect(service))
-    wait_until(lambda: gone(idle[:1]))
-    assert gone(idle[1:]) == []
+    wait_until(lambda: closed(idle[:1]))
+    assert closed(idle[1:]) == []
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_unless_told_otherwise_an_address_has_a_tenth_of_the_workers_connections
         {"FLASK_TRUSTED_PROXIES": "1", "FLASK_CONNECTIONS_PER_CLIENT": "4"},
     ],
 )
-def test_switched_off_or_behind_a_proxy_an_address_may_have_all(serve, connect, settings):
+def test_without_a_limit_or_behind_a_proxy_an_address_may_use_all_connections(serve, connect, settings):
     service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 40", **settings)
     idle = [connect(service) for _ in range(20)]
     assert all(is_answered(connection) for connection in idle)
-    assert gone(idle) == []
+    assert closed(idle) == []
     assert "connections_evicted" not in service.output()
 
 
-def test_a_request_that_is_worked_on_gives_way_to_nobody(serve, connect):
+def test_a_connection_that_is_being_served_is_never_evicted(serve, connect):
     service = serve(workers=1, FLASK_CONNECTIONS_PER_CLIENT="2", FLASK_BCRYPT_LOG_ROUNDS="14")
     head = b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     busy = [connect(service) for _ in range(2)]
@@ -100,15 +100,15 @@ def test_a_request_that_is_worked_on_gives_way_to_nobody(serve, connect):
     time.sleep(0.3)
     newcomer = connect(service)
     with contextlib.suppress(ConnectionError):
-        assert newcomer.recv(1) == b""  # at once: there is nobody who could give way
+        assert newcomer.recv(1) == b""  # immediately: no connection can be evicted
     for connection in busy:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 201 ")
     wait_until(lambda: '"event": "connections_refused", "connections": 1' in service.output())
     health(service)
 
 
-def test_many_at_once_from_one_address_harm_no_request_of_it(serve):
-    """Each newcomer pushes one out that has asked for nothing."""
+def test_many_connections_from_one_address_do_not_break_its_requests(serve):
+    """Each newcomer evicts a connection without a complete request."""
     service = serve(workers=1, FLASK_CONNECTIONS_PER_CLIENT="32")
     over = threading.Event()
 
@@ -140,7 +140,7 @@ def test_many_at_once_from_one_address_harm_no_request_of_it(serve):
     [
         ([("192.0.2.1", 1), ("192.0.2.1", 2)], 1),
         ([("192.0.2.1", 1), ("192.0.2.2", 1)], 2),
-        ([("2001:db8::1", 1, 0, 0), ("2001:db8::2", 1, 0, 0)], 1),  # one client has all of a /64
+        ([("2001:db8::1", 1, 0, 0), ("2001:db8::2", 1, 0, 0)], 1),  # one client owns a whole /64
         ([("2001:db8::1", 1, 0, 0), ("2001:db8:0:1::1", 1, 0, 0)], 2),
         ([("::ffff:192.0.2.1", 1, 0, 0), ("::ffff:192.0.2.2", 1, 0, 0)], 2),
         ([("::ffff:192.0.2.1", 1, 0, 0), ("192.0.2.1", 1)], 1),
@@ -148,7 +148,7 @@ def test_many_at_once_from_one_address_harm_no_request_of_it(serve):
         (["", ""], 2),  # a Unix socket
     ],
 )
-def test_whom_an_address_counts_for(addresses, admitted):
+def test_what_an_address_counts_as(addresses, admitted):
     connections = Connections(per_client=1)
     found = [connections.admit(None, address) for address in addresses[:1]]
     connections.mark_working(found[0])
@@ -160,8 +160,8 @@ def test_whom_an_address_counts_for(addresses, admitted):
     assert connections.admit(None, addresses[0]) is not None
 
 
-def test_whoever_gave_way_counts_no_longer_and_gives_way_to_nobody_else():
-    """Its greenlet may still be busy with its end."""
+def test_an_evicted_connection_no_longer_counts_and_is_not_evicted_again():
+    """Its greenlet may still be closing it."""
     connections = Connections(per_client=1)
     with contextlib.ExitStack() as opened:
         sockets = [one for _ in range(2) for one in socket.socketpair()]

@@ -1,4 +1,4 @@
-"""Without its database the service lives, says 503 within 2.5 s, and heals by itself."""
+"""Without its database the service runs, answers 503 within 2.5 s, and recovers by itself."""
 
 import socket
 import subprocess
@@ -19,11 +19,11 @@ from tests.database import GIVEN_URI, KILLS
 from tests.server.processes import pass_guard, sign_up, wait_until
 from tests.service import Service, free_port
 
-AWAY_SECONDS = 2.5
+UNAVAILABLE_SECONDS = 2.5
 
 
 class Database:
-    """A MongoDB-wire server on a port that the test chooses, so that it can come, go and come back."""
+    """A MongoDB-wire server on a fixed port, so that a test can start, stop and restart it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -31,7 +31,7 @@ class Database:
         self.uri = f"mongodb://127.0.0.1:{self.port}/authexample?directConnection=true&retryWrites=false"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def come(self) -> None:
+    def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(self.port),
              "--storage-path", str(self.directory), "--sync-on-commit", "--log-level", "WARNING"],
@@ -39,7 +39,7 @@ class Database:
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def go(self) -> None:
+    def stop(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -47,29 +47,29 @@ class Database:
 
 
 @pytest.fixture
-def away(tmp_path: Path) -> Iterator[Database]:
-    """A database that nobody has started yet."""
+def unstarted(tmp_path: Path) -> Iterator[Database]:
+    """A database that is not started yet."""
     if GIVEN_URI:
         pytest.skip(KILLS)
     database = Database(tmp_path / "database")
     yield database
-    database.go()
+    database.stop()
 
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The URI of a server that accepts connections and never says a word."""
+    """The URI of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
         yield f"mongodb://127.0.0.1:{listener.getsockname()[1]}/authexample?directConnection=true"
 
 
 def ask_for_everything(service: Service, token: str) -> list[requests.Response]:
-    """What needs the database, four at a time; none may take longer than AWAY_SECONDS."""
+    """Every request that needs the database, four at a time. None may take longer than UNAVAILABLE_SECONDS."""
     body = {"email": "nobody@example.com", "password": PASSWORD}
 
     def ask(method: str, path: str, **options: Any) -> requests.Response:
         answer = requests.request(method, service.url + path, timeout=30, **options)
-        assert answer.elapsed.total_seconds() < AWAY_SECONDS, path
+        assert answer.elapsed.total_seconds() < UNAVAILABLE_SECONDS, path
         return answer
 
     with ThreadPoolExecutor(4) as clients:
@@ -83,7 +83,7 @@ def ask_for_everything(service: Service, token: str) -> list[requests.Response]:
         return [answer.result() for answer in asked]
 
 
-def assert_all_say_503(service: Service, token: str) -> None:
+def assert_all_answer_503(service: Service, token: str) -> None:
     for answer in ask_for_everything(service, token):
         assert answer.status_code == 503, answer.url
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -93,43 +93,43 @@ def assert_all_say_503(service: Service, token: str) -> None:
     assert (lives.status_code, lives.json()) == (200, {"status": "ok"})
 
 
-def wait_until_healed(service: Service) -> None:
+def wait_until_recovered(service: Service) -> None:
     wait_until(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 200, 30)
 
 
-def token_of_a_stranger() -> str:
-    """A token that only the database could refuse."""
+def token_of_unknown_user() -> str:
+    """A valid token of a user who does not exist."""
     now = int(time.time())
     whose = {"sub": "5c0dc18d349bc9479600c171", "sid": "0" * 32}
     claims = {**whose, "type": "access", "jti": "x", "iat": now, "exp": now + 600}
     return jwt.encode(claims, SECRET, "HS256")
 
 
-def test_a_service_that_starts_without_its_database_heals_when_it_comes_and_when_it_comes_back(serve, away):
-    service = serve(FLASK_MONGO_URI=away.uri)
-    assert_all_say_503(service, token_of_a_stranger())
+def test_a_service_without_its_database_recovers_when_the_database_starts_or_returns(serve, unstarted):
+    service = serve(FLASK_MONGO_URI=unstarted.uri)
+    assert_all_answer_503(service, token_of_unknown_user())
     assert "the database does not answer yet; the service answers 503 until it does" in service.output()
 
-    away.come()
-    wait_until_healed(service)
+    unstarted.start()
+    wait_until_recovered(service)
     token = sign_up(service, "alice@example.com")
     assert pass_guard(service, token).status_code == 200
-    assert pass_guard(service, token_of_a_stranger()).status_code == 401
-    with MongoClient(away.uri) as client:
+    assert pass_guard(service, token_of_unknown_user()).status_code == 401
+    with MongoClient(unstarted.uri) as client:
         unique = {index["name"] for index in client.authexample.users.list_indexes() if index.get("unique")}
         assert unique == {"email_1", "email_any_case"}
 
-    away.go()
-    assert_all_say_503(service, token)
+    unstarted.stop()
+    assert_all_answer_503(service, token)
 
-    away.come()
-    wait_until_healed(service)
+    unstarted.start()
+    wait_until_recovered(service)
     assert pass_guard(service, token).status_code == 200
     again = requests.post(f"{service.url}/users", json={"email": "alice@example.com", "password": PASSWORD}, timeout=15)
     assert (again.status_code, again.json()["code"]) == (409, "email_taken")
     assert "Traceback" not in service.output()
 
 
-def test_a_database_that_accepts_and_never_answers_is_away_too(serve, silent):
+def test_a_database_that_accepts_and_never_answers_is_unavailable(serve, silent):
     service = serve(FLASK_MONGO_URI=silent)
-    assert_all_say_503(service, token_of_a_stranger())
+    assert_all_answer_503(service, token_of_unknown_user())

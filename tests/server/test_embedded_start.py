@@ -1,4 +1,4 @@
-"""Without FLASK_MONGO_URI the service brings its database along: it lives, dies and comes back with the master."""
+"""Without FLASK_MONGO_URI the service runs an embedded database that starts and stops with the master."""
 
 import os
 import signal
@@ -31,13 +31,13 @@ sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Without
 
 
 def newcomer(directory: Path, log: Path) -> Service:
-    """The README's start, but for the folder and for cheap hashes."""
+    """A service that starts as in the README, with its own folder and cheap hashes."""
     return Service(log, {"FLASK_INSTANCE_PATH": str(directory), "FLASK_BCRYPT_LOG_ROUNDS": "4", "WEB_CONCURRENCY": "2"})
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Path]]:
-    """One service for all tests that leave it whole; each has accounts of its own."""
+    """One service for all tests that do not break it. Each test has its own accounts."""
     home = tmp_path_factory.mktemp("newcomer")
     service = newcomer(home / "instance", home / "log")
     try:
@@ -49,14 +49,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[list[Service]]:
-    """Services of one test, which it appends here to have them stopped."""
+    """The services of a test. Those that it appends here are stopped when it ends."""
     services: list[Service] = []
     yield services
     for service in services:
         service.stop()
 
 
-def test_it_serves_and_one_line_says_that_this_is_for_development(shared):
+def test_it_serves_and_logs_that_this_is_for_development(shared):
     service, directory = shared
     passed = pass_guard(service, sign_up(service, "walk@example.com"))
     assert (passed.status_code, passed.json()) == (200, {"message": "You did it!"})
@@ -64,13 +64,13 @@ def test_it_serves_and_one_line_says_that_this_is_for_development(shared):
     assert str(directory) in service.output()
 
 
-def test_the_secret_is_its_owners_alone(shared):
+def test_only_the_owner_can_read_the_secret(shared):
     _, directory = shared
     assert (directory / "jwt-secret").stat().st_mode & 0o777 == 0o600
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_the_password_of_the_database_is_in_no_line_of_the_log_and_in_no_process_list(shared):
+def test_neither_log_nor_process_list_shows_the_database_password(shared):
     service, directory = shared
     sign_up(service, "quiet@example.com")
     password = (directory / "database-password").read_text()
@@ -83,11 +83,11 @@ def test_the_password_of_the_database_is_in_no_line_of_the_log_and_in_no_process
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert str(directory) in shown
-    assert "FLASK_BCRYPT_LOG_ROUNDS=4" in shown  # the environment as well
+    assert "FLASK_BCRYPT_LOG_ROUNDS=4" in shown  # so the environment is listed too
     assert password not in shown
 
 
-def test_a_killed_database_comes_back_on_its_port_with_all_that_it_had_acknowledged(shared):
+def test_a_killed_database_restarts_on_its_port_with_all_acknowledged_writes(shared):
     service, directory = shared
     token = sign_up(service, "survivor@example.com")
     port = (directory / "port").read_text()
@@ -106,7 +106,7 @@ def test_a_killed_database_comes_back_on_its_port_with_all_that_it_had_acknowled
         assert requests.post(f"{service.url}/auth", json=body, timeout=15).status_code == 200
 
 
-def test_a_hup_changes_the_workers_and_leaves_the_database(shared):
+def test_a_hup_replaces_the_workers_and_keeps_the_database(shared):
     service, directory = shared
     token = sign_up(service, "reloaded@example.com")
     wait_until(lambda: len(service.workers()) == 2)
@@ -139,7 +139,7 @@ def test_flask_commands_find_the_running_database(shared):
     assert on_directory(directory) == before
 
 
-def test_flask_commands_start_a_database_when_none_runs_and_end_it(tmp_path):
+def test_flask_commands_start_and_stop_a_database_if_none_runs(tmp_path):
     directory = tmp_path / "instance"
     environment = {"FLASK_INSTANCE_PATH": str(directory), "FLASK_BCRYPT_LOG_ROUNDS": "4"}
     command = ("flask", "--app", "wsgi", "users")
@@ -151,7 +151,7 @@ def test_flask_commands_start_a_database_when_none_runs_and_end_it(tmp_path):
     assert on_directory(directory) == []
 
 
-def test_after_a_restart_the_account_is_there_and_its_token_good(tmp_path, started):
+def test_accounts_and_tokens_survive_a_restart(tmp_path, started):
     directory = tmp_path / "instance"
     first = newcomer(directory, tmp_path / "first.log")
     started.append(first)
@@ -175,28 +175,28 @@ def test_after_a_restart_the_account_is_there_and_its_token_good(tmp_path, start
     assert requests.post(f"{second.url}/auth", json=body, timeout=15).status_code == 200
 
 
-def test_after_a_kill_of_the_master_nothing_of_it_is_left_and_a_new_service_starts(tmp_path, started):
+def test_no_process_survives_a_killed_master_and_a_new_service_starts(tmp_path, started):
     directory = tmp_path / "instance"
     first = newcomer(directory, tmp_path / "first.log")
     started.append(first)
     first.wait_until_ready()
     token = sign_up(first, "orphan@example.com")
-    first.signal(signal.SIGHUP)  # workers of a reload hold no copy of the pipe either
+    first.signal(signal.SIGHUP)  # new workers must not keep a copy of the pipe either
     workers = first.workers()
     wait_until(lambda: len(first.workers()) == 2 and not set(workers) & set(first.workers()))
     processes = [first.process.pid, *first.workers(), *on_directory(directory)]
     first.process.kill()
     assert first.process.wait(5) == -signal.SIGKILL
 
-    second = newcomer(directory, tmp_path / "second.log")  # at once: it waits for the last one to let go
+    second = newcomer(directory, tmp_path / "second.log")  # immediately: it waits until the previous one has stopped
     started.append(second)
     second.wait_until_ready()
     assert pass_guard(second, token).status_code == 200
-    # A worker that has just started may wait 20 s for the indexes of a database that is gone.
+    # A worker that has just started may wait 20 s to build indexes in a database that is gone.
     wait_until(lambda: not [pid for pid in processes if is_alive(pid)], 30)
 
 
-def test_after_a_kill_of_the_keeper_its_database_ends_and_a_new_service_starts(tmp_path, started):
+def test_the_database_ends_with_a_killed_keeper_and_a_new_service_starts(tmp_path, started):
     directory = tmp_path / "instance"
     first = newcomer(directory, tmp_path / "first.log")
     started.append(first)
@@ -214,7 +214,7 @@ def test_after_a_kill_of_the_keeper_its_database_ends_and_a_new_service_starts(t
 
 
 @pytest.mark.parametrize("command", [("gunicorn", "wsgi:app"), ("flask", "--app", "wsgi", "users", "list")])
-def test_without_the_extra_the_error_says_what_to_install_or_to_set(tmp_path, command):
+def test_without_the_extra_the_error_says_what_to_install_or_set(tmp_path, command):
     (tmp_path / "sitecustomize.py").write_text(HIDE_SECANTUS)
     ended = run(*command, PORT="0", PYTHONPATH=str(tmp_path), FLASK_INSTANCE_PATH=str(tmp_path / "instance"))
     assert ended.returncode != 0
@@ -224,7 +224,7 @@ def test_without_the_extra_the_error_says_what_to_install_or_to_set(tmp_path, co
     assert not (tmp_path / "instance").exists()
 
 
-def test_production_never_starts_on_it(tmp_path):
+def test_production_refuses_the_embedded_database(tmp_path):
     ended = run(
         "gunicorn", "wsgi:app", PORT="0", FLASK_ENV="production", FLASK_INSTANCE_PATH=str(tmp_path / "instance")
     )

@@ -1,4 +1,4 @@
-"""Clients who ask for very much, or send without an end, take their turns like everybody."""
+"""Clients that send very many requests, or endless bodies, get no more than their share."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ REQUESTS = 3_000
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_who_sends_on_after_the_answer_is_cut_off_and_makes_nobody_wait(serve):
+def test_a_client_that_keeps_sending_after_its_response_is_cut_off_and_delays_nobody(serve):
     service = serve(workers=1)
     with socket.create_connection(("127.0.0.1", service.port), 10) as greedy:
         head = (
@@ -39,12 +39,12 @@ def test_who_sends_on_after_the_answer_is_cut_off_and_makes_nobody_wait(serve):
     assert ended.is_set()
 
 
-def test_who_sends_3000_requests_at_once_makes_nobody_wait_for_all_of_them(serve):
+def test_a_client_that_pipelines_3000_requests_does_not_block_the_others(serve):
     service = serve(workers=1)
     with socket.create_connection(("127.0.0.1", service.port), 60) as greedy:
         started = time.monotonic()
         threading.Thread(target=greedy.sendall, args=(REQUEST * REQUESTS,)).start()
-        answers = greedy.recv(65_536)  # it has had its first turn
+        answers = greedy.recv(65_536)  # its first response has arrived
         others = []
 
         def ask():

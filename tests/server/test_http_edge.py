@@ -1,4 +1,4 @@
-"""The edge that only a real server shows: bodies in chunks, broken HTTP, forged proxy headers, keep-alive."""
+"""What only a real server shows: chunked bodies, broken HTTP, forged proxy headers, keep-alive."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def service(
     database_client: MongoClient[dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
-    """One service for the whole module: nothing that a stranger sends may harm it."""
+    """One service for the whole module: no request may harm it."""
     name = f"test_{RUN}_edge"
     service = Service(
         tmp_path_factory.mktemp("edge") / "log",
@@ -54,12 +54,12 @@ def service(
 
 @pytest.fixture
 def email() -> str:
-    """Of an account that no other test has."""
+    """An e-mail that no other test uses."""
     return f"{uuid.uuid4().hex}@example.com"
 
 
 def sign_up_body(email: str, size: int = 0) -> bytes:
-    """JSON padded with blanks to ``size`` bytes: whoever cuts it still reads a good sign-up."""
+    """JSON padded with spaces to ``size`` bytes: if it is truncated, it is still a valid sign-up."""
     return json.dumps({"email": email, "password": PASSWORD}).encode().ljust(size)
 
 
@@ -73,7 +73,7 @@ def post_users(*headers: bytes) -> bytes:
 
 
 def statuses(received: bytes) -> list[int]:
-    """Of several answers, which may come in one packet."""
+    """The statuses of several responses, which may arrive in one packet."""
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
 
 
@@ -93,20 +93,20 @@ def assert_nobody_signed_up(service: Service, email: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "credentials_invalid")
 
 
-def test_a_body_in_chunks_is_read_whole(service, email):
+def test_a_chunked_body_is_read_completely(service, email):
     for size in (LIMIT, 7):
         answer = exchange(service.port, post_users(CHUNKED) + chunks(sign_up_body(f"{size}.{email}", LIMIT), size))
         assert (answer.status, answer.json()["email"]) == (201, f"{size}.{email}")
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 1_000, 1_000_000])
-def test_a_body_in_chunks_over_the_limit_is_refused_and_never_cut(service, email, size):
+def test_a_chunked_body_over_the_limit_is_refused_and_not_truncated(service, email, size):
     answer = exchange(service.port, post_users(CHUNKED) + chunks(sign_up_body(email, size)))
     assert_problem(answer, 413, "body_too_large")
     assert_nobody_signed_up(service, email)
 
 
-def test_a_body_at_the_limit_is_read_and_one_over_it_refused(service, email):
+def test_a_body_at_the_limit_is_read_and_one_over_it_is_refused(service, email):
     whole = sign_up_body(email, LIMIT)
     over = exchange(service.port, post_users(b"Content-Length: %d\r\n" % (LIMIT + 1)) + whole + b" ")
     assert_problem(over, 413, "body_too_large")
@@ -115,7 +115,7 @@ def test_a_body_at_the_limit_is_read_and_one_over_it_refused(service, email):
     assert (within.status, within.json()["email"]) == (201, email)
 
 
-def test_a_length_over_the_limit_is_refused_before_the_body_comes(service):
+def test_a_length_over_the_limit_is_refused_before_the_body_arrives(service):
     answer = exchange(service.port, post_users(b"Content-Length: 9999999999\r\n"))
     assert_problem(answer, 413, "body_too_large")
 
@@ -141,13 +141,13 @@ def test_a_broken_chunk_is_a_400(service, broken):
     "cut",
     [b"", b"4", b"40\r\n", b"40\r\n{", b"2\r\n{}", b"2\r\n{}\r\n", b"2\r\n{}\r\n0\r\n"],
 )
-def test_a_body_in_chunks_that_ends_early_is_a_400(service, cut):
+def test_a_chunked_body_that_ends_early_is_a_400(service, cut):
     answer = exchange(service.port, post_users(CHUNKED) + cut, end=True)
     assert_problem(answer, 400, "body_malformed")
 
 
 @pytest.mark.parametrize("part", [0, 1, 20, -1])
-def test_a_body_of_known_length_that_ends_early_is_a_400_and_never_a_part_accepted(service, email, part):
+def test_a_body_of_known_length_that_ends_early_is_a_400(service, email, part):
     whole = sign_up_body(email) + b" "
     answer = exchange(service.port, post_users(b"Content-Length: %d\r\n" % len(whole)) + whole[:part], end=True)
     assert_problem(answer, 400, "body_malformed")
@@ -177,7 +177,7 @@ def test_a_body_of_known_length_that_ends_early_is_a_400_and_never_a_part_accept
         (GET + b"Name: " + b"x" * 9_000 + b"\r\n\r\n", 431, "headers_too_large"),
         (GET + b"Name: x\r\n" * 101 + b"\r\n", 431, "headers_too_large"),
         (GET + (b"Name: " + b"x" * 992 + b"\r\n") * 33 + b"\r\n", 431, "headers_too_large"),
-        (GET + (b"Name: " + b"x" * 992 + b"\r\n") * 33, 431, "headers_too_large"),  # and no end
+        (GET + (b"Name: " + b"x" * 992 + b"\r\n") * 33, 431, "headers_too_large"),  # without an end
         (b"GET /" + b"x" * 5_000, 414, "uri_too_long"),
         (GET + b"Name: x\n\n", 400, "request_malformed"),
         (b"GET /healthz HTTP/1.1\n\n", 400, "request_malformed"),
@@ -186,7 +186,7 @@ def test_a_body_of_known_length_that_ends_early_is_a_400_and_never_a_part_accept
         (GET + HOST + b"\r\n", 400, "request_malformed"),
     ],
 )
-def test_what_gunicorn_itself_refuses_is_problem_json_too(service, sent, status, code):
+def test_what_gunicorn_refuses_is_answered_with_problem_json(service, sent, status, code):
     with Connection(service.port) as connection:
         connection.send(sent)
         answer = connection.answer()
@@ -197,7 +197,7 @@ def test_what_gunicorn_itself_refuses_is_problem_json_too(service, sent, status,
     assert f'"requestId": "{answer.headers["x-request-id"]}"' in service.output()
 
 
-def test_a_head_of_32_kib_is_read_and_a_byte_more_refused(service):
+def test_a_head_of_32_kib_is_read_and_one_byte_more_is_refused(service):
     field = b"Name: " + b"x" * 992 + b"\r\n"
     head = GET + field * 32
     for size, status in [(32_768, 200), (32_769, 431)]:
@@ -206,7 +206,7 @@ def test_a_head_of_32_kib_is_read_and_a_byte_more_refused(service):
         assert exchange(service.port, head + last).status == status
 
 
-def test_a_request_that_comes_byte_by_byte_is_read(service, email):
+def test_a_request_that_arrives_byte_by_byte_is_read(service, email):
     body = sign_up_body(email)
     with Connection(service.port) as connection:
         for byte in post_users(b"Content-Length: %d\r\n" % len(body)) + body + LAST_GET:
@@ -215,7 +215,7 @@ def test_a_request_that_comes_byte_by_byte_is_read(service, email):
         assert statuses(connection.everything()) == [201, 200]
 
 
-def test_requests_that_come_at_once_are_answered_in_turn(service, email):
+def test_pipelined_requests_are_answered_in_order(service, email):
     bodies = [sign_up_body(f"{number}.{email}", 9_000) for number in range(4)]
     known = [post_users(b"Content-Length: %d\r\n" % len(body)) + body for body in bodies[:2]]
     chunked = [post_users(CHUNKED) + chunks(body) for body in bodies[2:]]
@@ -224,7 +224,7 @@ def test_requests_that_come_at_once_are_answered_in_turn(service, email):
         assert statuses(connection.everything()) == [200, 201, 201, 201, 201, 200]
 
 
-def test_who_asks_whether_to_go_on_is_told_to(service, email):
+def test_expect_100_continue_is_answered(service, email):
     body = sign_up_body(email)
     with Connection(service.port) as connection:
         connection.send(post_users(b"Content-Length: %d\r\nExpect: 100-continue\r\n" % len(body)))
@@ -234,7 +234,7 @@ def test_who_asks_whether_to_go_on_is_told_to(service, email):
 
 
 @pytest.mark.parametrize("broken", [b"zz\r\n", b"2\r\n{}}}\r\n0\r\n\r\n", b"0\r\nHost: x\r\n\r\n"])
-def test_a_broken_body_that_no_route_reads_is_answered_once(service, broken):
+def test_a_broken_body_that_no_route_reads_gets_one_response(service, broken):
     with Connection(service.port) as connection:
         connection.send(b"POST /nothing HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n" + broken)
         received = connection.everything()
@@ -243,7 +243,7 @@ def test_a_broken_body_that_no_route_reads_is_answered_once(service, broken):
 
 
 @pytest.mark.parametrize("body", [b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Content-Length: 9\r\n\r\n{}"])
-def test_an_answer_to_half_a_body_says_that_it_is_the_last(service, body):
+def test_the_response_to_an_incomplete_body_closes_the_connection(service, body):
     with Connection(service.port) as connection:
         connection.send(post_users().removesuffix(b"\r\n") + body)
         connection.end()
@@ -265,7 +265,7 @@ def test_an_answer_to_half_a_body_says_that_it_is_the_last(service, body):
         b"Connection: x\r\nConnection: close\r\n",
     ],
 )
-def test_whoever_wants_the_end_among_other_things_gets_it(service, options):
+def test_close_among_other_connection_options_closes_the_connection(service, options):
     with Connection(service.port) as connection:
         connection.send(GET + options + b"\r\n")
         answer = connection.answer()
@@ -274,7 +274,7 @@ def test_whoever_wants_the_end_among_other_things_gets_it(service, options):
 
 
 @pytest.mark.parametrize("options", [b"", b"Connection: closed\r\n", b"Connection: x, y\r\n", b"Connection:\r\n"])
-def test_whoever_does_not_want_the_end_is_kept(service, options):
+def test_a_connection_without_close_is_kept(service, options):
     with Connection(service.port) as connection:
         for _ in range(2):
             connection.send(GET + options + b"\r\n")
@@ -282,7 +282,7 @@ def test_whoever_does_not_want_the_end_is_kept(service, options):
             assert (answer.status, answer.headers["connection"]) == (200, "keep-alive")
 
 
-def test_a_client_of_http_1_0_is_kept_if_it_says_so_among_other_things(service):
+def test_keep_alive_among_other_connection_options_keeps_an_http_1_0_connection(service):
     with Connection(service.port) as connection:
         for _ in range(2):
             connection.send(b"GET /healthz HTTP/1.0\r\nConnection: x, Keep-Alive\r\n\r\n")
@@ -296,14 +296,14 @@ def test_a_host_may_be_empty(service):
     assert exchange(service.port, b"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n").status == 200
 
 
-def test_who_is_refused_while_still_sending_gets_the_answer_and_a_clean_end(service):
+def test_a_client_that_is_still_sending_gets_its_refusal_and_no_reset(service):
     with Connection(service.port) as connection:
         connection.send(GET + b"Name: " + b"x" * 9_000 + b"\r\n\r\n" + b"y" * 200_000)
         assert_problem(connection.answer(), 431, "headers_too_large")
-        assert connection.is_closed()  # and was not reset, which loses the answer on some systems
+        assert connection.is_closed()  # and not reset: a reset loses the response on some systems
 
 
-def test_what_a_stranger_sent_is_in_no_log(service):
+def test_no_log_line_repeats_what_a_client_sent(service):
     answer = exchange(service.port, GET + b"Authorization Bearer of-somebody\r\n\r\n")
     assert_problem(answer, 400, "request_malformed")
     assert "of-somebody" not in service.output()
@@ -320,7 +320,7 @@ def test_what_a_stranger_sent_is_in_no_log(service):
         (b"GET http://other.example/nothing HTTP/1.1", 404, "not_found"),
     ],
 )
-def test_odd_but_lawful_requests_get_the_services_own_answers(service, request_line, status, code):
+def test_unusual_but_valid_requests_reach_the_service(service, request_line, status, code):
     assert_problem(exchange(service.port, request_line + b"\r\n" + HOST + b"\r\n"), status, code)
 
 
@@ -356,32 +356,35 @@ def request_line_of(service: Service, request_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_headers_of_a_proxy_that_a_client_forges_change_nothing(service, email, name):
+def test_forged_proxy_headers_have_no_effect(service, email, name):
     token = sign_up(service, email)
     plain = requests.get(f"{service.url}/users/test", headers=bearer(token), timeout=15)
     forged = requests.get(f"{service.url}/users/test", headers={**bearer(token), name: FORGED[name]}, timeout=15)
     assert (forged.status_code, forged.json()) == (plain.status_code, plain.json()) == (200, {"message": "You did it!"})
     line = request_line_of(service, forged.headers["X-Request-Id"])
     assert (line["ip"], line["route"]) == ("127.0.0.1", "/users/test")
-    # The one redirect is where host and prefix would show, and this header shows the scheme.
+    # Only the redirect would show host and prefix, and only this header shows the scheme.
     header = f"{name}: {FORGED[name]}\r\n".encode()
     moved = exchange(service.port, b"GET /app HTTP/1.1\r\n" + HOST + header + b"\r\n")
     assert (moved.status, moved.headers["location"]) == (308, "app/")
     assert "strict-transport-security" not in moved.headers
 
 
-def test_the_address_that_a_trusted_proxy_forwards_is_the_one_in_the_log(serve):
+def test_the_log_has_the_address_that_a_trusted_proxy_forwards(serve):
     service = serve(workers=1, FLASK_TRUSTED_PROXIES="1")
     headers = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "SCRIPT_NAME": "/users"}
     answer = requests.get(f"{service.url}/healthz", headers=headers, timeout=15)
     assert answer.status_code == 200
     line = request_line_of(service, answer.headers["X-Request-Id"])
-    assert (line["ip"], line["route"]) == ("203.0.113.9", "/healthz")  # what the one proxy saw, not what it was told
+    assert (line["ip"], line["route"]) == (
+        "203.0.113.9",
+        "/healthz",
+    )  # the address that the proxy saw, not the one that it was sent
     secure = exchange(service.port, b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-Forwarded-Proto: https\r\n\r\n")
     assert "strict-transport-security" in secure.headers
 
 
-def test_a_connection_serves_one_request_after_another(service, email):
+def test_a_connection_carries_several_requests(service, email):
     sign_up(service, email)
     with Connection(service.port) as connection:
         for _ in range(3):
@@ -394,7 +397,7 @@ def test_a_connection_serves_one_request_after_another(service, email):
             assert_problem(connection.answer(), 409, "email_taken")
 
 
-def test_a_body_that_no_route_reads_does_not_become_the_next_request(service):
+def test_an_unread_body_is_not_parsed_as_the_next_request(service):
     smuggled = GET + b"\r\n"
     with Connection(service.port) as connection:
         connection.send(b"POST /nothing HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(smuggled) + smuggled)
@@ -403,10 +406,10 @@ def test_a_body_that_no_route_reads_does_not_become_the_next_request(service):
         assert_problem(connection.answer(), 401, "token_missing")
 
 
-def test_a_client_of_http_1_0_is_served(service):
+def test_an_http_1_0_client_is_served(service):
     answer = exchange(service.port, b"GET /healthz HTTP/1.0\r\n\r\n")
     assert (answer.status, answer.json()) == (200, {"status": "ok"})
 
 
-def test_after_all_that_the_service_is_well(service, email):
+def test_the_service_still_works_after_all_of_these_requests(service, email):
     assert pass_guard(service, sign_up(service, email)).status_code == 200

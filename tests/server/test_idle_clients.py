@@ -1,4 +1,4 @@
-"""Clients who do nothing: they hold up nobody, and give way to those who have something to say."""
+"""Idle clients delay nobody, and are evicted for newcomers."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ def service(serve):
 
 @pytest.fixture
 def connect(service):
-    """Connections to the service that send what they are told and then nothing."""
+    """Open connections that send the given bytes and then nothing."""
     opened = []
 
     def connect(sent: bytes) -> socket.socket:
@@ -43,13 +43,13 @@ def seconds_to_answer(service):
 
 
 @pytest.mark.parametrize("sent", [b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"?\r\n\r\n"])
-def test_clients_who_do_not_close_hold_up_nobody(service, connect, sent):
+def test_clients_that_do_not_close_delay_nobody(service, connect, sent):
     for _ in range(12):
         connect(sent)
-    assert max(seconds_to_answer(service) for _ in range(5)) < 2  # gunicorn would wait two seconds for each of them
+    assert max(seconds_to_answer(service) for _ in range(5)) < 2  # gunicorn would wait two seconds for each
 
 
-def test_the_last_answer_arrives_whole_and_then_the_end(connect):
+def test_the_last_response_arrives_completely(connect):
     connection = connect(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     answer = b""
     while part := connection.recv(65_536):
@@ -58,20 +58,20 @@ def test_the_last_answer_arrives_whole_and_then_the_end(connect):
     assert answer.rstrip().endswith(b"}")
 
 
-def test_a_full_worker_lets_go_who_has_waited_longest_without_a_word(serve):
+def test_a_full_worker_evicts_the_longest_waiting_connection(serve):
     service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 20", FLASK_CONNECTIONS_PER_CLIENT="0")
     silent = [socket.create_connection(("127.0.0.1", service.port), 10) for _ in range(40)]
     wait_until(lambda: seconds_to_answer(service) < 1)
     silent[0].settimeout(10)
-    assert silent[0].recv(1) == b""  # the first to come is the first to go
+    assert silent[0].recv(1) == b""  # the oldest is evicted first
     silent[-1].setblocking(False)
-    with pytest.raises(BlockingIOError):  # and the last is still there
+    with pytest.raises(BlockingIOError):  # and the newest is still open
         silent[-1].recv(1)
     for connection in silent:
         connection.close()
 
 
-def test_a_newcomer_is_served_once_one_of_those_who_fill_the_worker_is_idle(serve):
+def test_a_newcomer_is_served_when_a_connection_of_a_full_worker_becomes_idle(serve):
     service = serve(
         workers=1,
         GUNICORN_CMD_ARGS="--worker-connections 2",
@@ -96,7 +96,7 @@ def test_a_newcomer_is_served_once_one_of_those_who_fill_the_worker_is_idle(serv
     assert [who for who, _ in order] == ["busy", "newcomer", "busy"]
 
 
-def test_who_drips_the_rest_of_a_body_that_was_answered_already_is_cut_off(service, connect):
+def test_a_client_that_drips_a_body_after_its_response_is_cut_off(service, connect):
     connection = connect(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n")
     assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
     started = time.monotonic()
@@ -119,8 +119,8 @@ def test_without_keep_alive_a_client_still_has_time_to_ask(serve):
     assert b"\r\nConnection: close\r\n" in answer
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another process' limits can be set on Linux alone")
-def test_a_worker_without_files_left_lets_go_of_the_silent_too(service):
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can set the limits of another process")
+def test_a_worker_without_file_descriptors_evicts_idle_connections(service):
     (worker,) = service.workers()
     in_use = len(os.listdir(f"/proc/{worker}/fd"))
     resource.prlimit(worker, resource.RLIMIT_NOFILE, (in_use + 8, in_use + 8))
@@ -132,7 +132,7 @@ def test_a_worker_without_files_left_lets_go_of_the_silent_too(service):
 
 
 @pytest.mark.faults
-def test_clients_who_stop_in_the_middle_are_cut_off(connect):
+def test_clients_that_stop_in_the_middle_are_cut_off(connect):
     silent, head, body = connect(b""), connect(b"G"), connect(JSON_HEAD + b"Content-Length: 9\r\n\r\n")
     started = time.monotonic()
     for connection, seconds in [(head, 5), (body, 5), (silent, 30)]:

@@ -1,4 +1,4 @@
-"""/metrics: one set of figures for all workers, right after a worker has died, kept away from strangers on demand."""
+"""/metrics: one set of metrics for all workers, correct after a worker has died, on its own address if wanted."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.service import free_port
 
 
 def figure(url, name):
-    """The sum of a figure over those of its labels that are not named."""
+    """The sum of a metric over all labels that ``name`` leaves out."""
     answer = requests.get(f"{url}/metrics", timeout=10)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
@@ -24,7 +24,7 @@ def figure(url, name):
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
-def test_the_figures_are_those_of_all_workers_and_stay_when_one_dies(serve):
+def test_the_metrics_cover_all_workers_and_survive_the_death_of_one(serve):
     service = serve(workers=2, FLASK_BCRYPT_QUEUE="0")
     url = service.url
     credentials = {"email": ALICE, "password": PASSWORD}
@@ -76,7 +76,7 @@ def test_a_refused_hash_is_counted(serve):
     assert figure(service.url, "authservice_password_hashes_refused_total") == statuses.count(503)
 
 
-def test_strangers_words_are_no_labels(serve):
+def test_client_input_never_becomes_a_label(serve):
     service = serve(workers=1)
     for path in ("/nothing", "/nothing/else", "/users/%00"):
         assert requests.get(service.url + path, timeout=10).status_code == 404
@@ -92,7 +92,7 @@ def test_metrics_can_be_switched_off(serve):
     assert requests.get(f"{service.url}/metrics", timeout=10).status_code == 404
 
 
-def test_metrics_can_be_kept_to_an_address_of_their_own(serve):
+def test_metrics_can_have_their_own_address(serve):
     port = free_port()
     service = serve(workers=1, FLASK_METRICS=f"127.0.0.1:{port}", FLASK_TRUSTED_PROXIES="1")
     forged = {"Host": f"127.0.0.1:{port}", "X-Forwarded-Host": f"127.0.0.1:{port}", "X-Forwarded-Port": str(port)}
@@ -100,7 +100,7 @@ def test_metrics_can_be_kept_to_an_address_of_their_own(serve):
     assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).status_code == 200
 
 
-def test_the_address_of_the_metrics_serves_nothing_else(serve):
+def test_the_metrics_address_serves_nothing_else(serve):
     port = free_port()
     service = serve(workers=1, FLASK_METRICS=f"localhost:{port}", FLASK_TRUSTED_PROXIES="1")
     url = f"http://127.0.0.1:{port}"
@@ -127,8 +127,8 @@ def test_the_address_of_the_metrics_serves_nothing_else(serve):
     assert requests.get(f"{service.url}/readyz", timeout=10).status_code == 200
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address of this machine on Linux alone")
-def test_the_port_alone_does_not_make_it_the_address_of_the_metrics(serve):
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is a local address on Linux only")
+def test_the_same_port_on_another_address_serves_no_metrics(serve):
     port = free_port()
     public, private = f"127.0.0.1:{port}", f"127.0.0.2:{port}"
     service = serve(workers=1, ready="", FLASK_METRICS=private, GUNICORN_CMD_ARGS=f"-b {public} -b {private}")
@@ -139,7 +139,7 @@ def test_the_port_alone_does_not_make_it_the_address_of_the_metrics(serve):
     assert requests.get(f"http://{private}/openapi.json", timeout=10).status_code == 404
 
 
-def test_the_directory_of_the_figures_goes_with_the_service(serve, tmp_path):
+def test_the_metrics_directory_is_removed_with_the_service(serve, tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     service = serve(workers=1, TMPDIR=str(temporary))

@@ -1,4 +1,4 @@
-"""What is ended on one worker is refused on the very next request on the other."""
+"""A session that ends on one worker is refused on the next request to another worker."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ NEW_PASSWORD = "an even longer secret"
 
 
 class Two:
-    """One service on two gunicorns over one database: each request goes to the worker that the test wants."""
+    """Two gunicorns on one database, so that a test chooses the worker of each request."""
 
     def __init__(self, serve):
         self.here, self.there = serve(workers=1), serve(workers=1)
@@ -41,7 +41,7 @@ def two(serve):
 
 @pytest.fixture
 def command(mongo_uri):
-    """Run ``flask --app wsgi users ...`` in a process of its own."""
+    """Run ``flask --app wsgi users ...`` in its own process."""
 
     def run(*arguments):
         environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": "x" * 32, "PATH": ""}
@@ -53,7 +53,7 @@ def command(mongo_uri):
     return run
 
 
-def test_everything_that_ends_a_session_is_effective_on_the_next_request(two, command):
+def test_whatever_ends_a_session_applies_to_the_next_request(two, command):
     # sign-out
     pair = two.sign_in(ALICE)
     assert two.statuses(pair["token"]) == [200, 200]
@@ -62,7 +62,7 @@ def test_everything_that_ends_a_session_is_effective_on_the_next_request(two, co
     refused = two.call(two.there, "POST", "/auth/refresh", refreshToken=pair["refreshToken"])
     assert refused.status_code == 401
 
-    # password change: all that there were
+    # password change: ends all sessions
     pair, other = two.sign_in(ALICE), two.sign_in(ALICE)
     body = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
     assert two.statuses(other["token"]) == [200, 200]

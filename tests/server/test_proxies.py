@@ -1,4 +1,4 @@
-"""GET /auth/verify guards a service that is not ours, behind real proxies, with the blocks of docs/proxies.md."""
+"""GET /auth/verify guards another service behind real proxies, with the blocks of docs/proxies.md."""
 
 from http.cookies import SimpleCookie
 
@@ -8,7 +8,7 @@ import requests
 from tests.conftest import ALICE, PASSWORD
 from tests.server.proxies import PACKAGES, Backend, block, running
 
-WHOLE_NEEDS_ADMIN = {  # what their comments say
+WHOLE_NEEDS_ADMIN = {  # as their comments say
     "nginx": {"/auth/verify;": "/auth/verify?role=admin;"},
     "caddy": {"/auth/verify?": "/auth/verify?role=admin"},
     "haproxy": {"# http-request deny unless": "http-request deny unless"},
@@ -33,7 +33,7 @@ TRICKS = [
     "/admin?x=/private/",
 ]
 
-COOKIES = [  # header by header, and what is left of them; None: of somebody who sends it twice anything may be left
+COOKIES = [  # the headers, and the cookies that remain; None: if the cookie is sent twice, anything may remain
     (["__Host-refresh=SECRET"], {}),
     (["__Host-refresh=SECRET; a=1; b=2"], {"a": "1", "b": "2"}),
     (["a=1; __Host-refresh=SECRET; b=2"], {"a": "1", "b": "2"}),
@@ -94,12 +94,12 @@ def become_admin(database):
 
 
 def claims(asked):
-    """What the backend would take for claims of ours, however it spells headers (CGI and WSGI make ``-`` a ``_``)."""
+    """The headers that the backend would trust, in any spelling (CGI and WSGI turn ``-`` into ``_``)."""
     found = [(name.lower().replace("_", "-"), value) for name, value in asked.headers]
     return sorted((name, value) for name, value in found if name.startswith("x-auth") and value)
 
 
-def test_only_who_is_signed_in_passes(front, service, backend, pair, token):
+def test_only_signed_in_users_pass(front, service, backend, pair, token):
     for refused in [(), (("Authorization", "Bearer x.y.z"),), (("Authorization", f"Bearer {pair['refreshToken']}"),)]:
         answer = front.ask("/private/report", *refused)
         assert answer.status == 401
@@ -122,7 +122,7 @@ def test_only_who_is_signed_in_passes(front, service, backend, pair, token):
     assert len(backend.asked) == 3
 
 
-def test_what_a_client_claims_is_dropped(front, backend, database, pair, token):
+def test_identity_headers_of_a_client_are_dropped(front, backend, database, pair, token):
     true = [("x-auth-email", ALICE), ("x-auth-user-id", pair["user"]["id"])]
     for forged in [*([one] for one in FORGED), FORGED]:
         assert front.ask("/private/report", *forged, token, *forged).status == 200
@@ -155,7 +155,7 @@ def assert_no_secret(asked, pair):
         assert pair["refreshToken"] not in value, name
 
 
-def test_a_role_that_the_backend_asks_for_is_passed_by_no_path(front, backend, database, token):
+def test_no_path_bypasses_a_role_that_the_backend_checks(front, backend, database, token):
     for path in TRICKS:
         assert front.ask(path, token, ("X-Auth-Roles", "admin")).status in (400, 403, 404), path
     become_admin(database)
@@ -163,7 +163,7 @@ def test_a_role_that_the_backend_asks_for_is_passed_by_no_path(front, backend, d
     assert backend.asked[-1].header("X-Auth-Roles") == "editor,admin"
 
 
-def test_a_role_that_all_of_the_backend_needs_is_passed_by_no_path(proxy, service, backend, database, tmp_path, token):
+def test_no_path_bypasses_a_role_that_the_whole_backend_needs(proxy, service, backend, database, tmp_path, token):
     (old,) = WHOLE_NEEDS_ADMIN[proxy]
     assert block(proxy if proxy != "caddy" else "caddyfile").count(old) == 1
     with running(proxy, service.port, backend.port, tmp_path, WHOLE_NEEDS_ADMIN[proxy]) as front:
@@ -178,7 +178,7 @@ def test_a_role_that_all_of_the_backend_needs_is_passed_by_no_path(proxy, servic
         assert front.ask("/private/ADMIN/x", token).status == 200
 
 
-def test_nobody_passes_while_the_service_is_away(front, service, backend, token):
+def test_nobody_passes_while_the_service_is_down(front, service, backend, token):
     service.stop()
     for headers in [(), (token,), (token, *FORGED)]:
         assert front.ask("/private/report", *headers).status in (500, 502, 503)

@@ -1,4 +1,4 @@
-"""``authservice serve`` serves as the repository does, from wherever it is called; no other configuration serves it."""
+"""``authservice serve`` serves as in the repository, from any directory. Other configurations are refused."""
 
 import os
 import signal
@@ -19,11 +19,17 @@ DATABASE = {"FLASK_MONGO_URI": "mongodb://127.0.0.1:1/x", "FLASK_JWT_SECRET_KEY"
 SERVE = ("-m", "authservice", "serve")
 
 
-HOOKS = {"on_starting", "post_fork", "post_worker_init", "child_exit", "on_exit"}  # printed with where they are
+HOOKS = {
+    "on_starting",
+    "post_fork",
+    "post_worker_init",
+    "child_exit",
+    "on_exit",
+}  # printed with their address in memory
 
 
 def printed(command: tuple[str, ...], cwd: Path, **environment: str) -> dict[str, str]:
-    """gunicorn's --print-config."""
+    """The output of gunicorn's --print-config."""
     ended = subprocess.run(
         [sys.executable, *command, "--print-config"],
         cwd=cwd,
@@ -44,12 +50,12 @@ def test_it_serves_with_the_configuration_of_the_repository(tmp_path):
     assert differing <= {"chdir", "config", *HOOKS}
 
 
-def test_it_hears_the_variables_and_the_options_of_gunicorn(tmp_path):
+def test_gunicorns_variables_and_options_apply(tmp_path):
     settings = printed((*SERVE, "--workers", "7"), tmp_path, PORT="8081", HOST="::1")
     assert (settings["bind"], settings["workers"]) == ("['[::1]:8081']", "7")
 
 
-def test_it_walks_from_sign_up_to_the_guarded_route_and_ends(serve, tmp_path):
+def test_it_serves_from_sign_up_to_the_guarded_route_and_stops(serve, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     service = serve(command=SERVE, cwd=home)
@@ -58,7 +64,7 @@ def test_it_walks_from_sign_up_to_the_guarded_route_and_ends(serve, tmp_path):
     assert not [*home.iterdir()]
 
 
-def test_users_are_looked_after_by_the_same_command(serve, mongo_uri, tmp_path):
+def test_the_same_command_manages_users(serve, mongo_uri, tmp_path):
     environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET, "FLASK_BCRYPT_LOG_ROUNDS": "4"}
     created = run("authservice", "users", "create", ALICE, "--password-stdin", stdin=PASSWORD, **environment)
     assert created.returncode == 0, created.stderr
@@ -79,7 +85,7 @@ def test_help_needs_no_settings_and_starts_no_database(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [("serve",), ("users", "list")])
-def test_bad_settings_are_a_list_and_no_traceback(arguments):
+def test_bad_settings_are_listed_without_a_traceback(arguments):
     ended = run("authservice", *arguments, PORT="0", **{**DATABASE, "FLASK_BCRYPT_QUEUE": "many"})
     assert ended.returncode != 0
     assert ended.stderr.endswith(
@@ -107,7 +113,7 @@ def test_a_new_master_of_usr2_takes_over_and_no_request_fails(serve, tmp_path):
 
 
 class TestAnotherConfiguration:
-    """gunicorn's own defaults are a sync worker, and trust that nobody gave."""
+    """gunicorn's defaults are a sync worker, and trust in local proxies that do not exist."""
 
     @pytest.mark.parametrize("app", ["authservice.serving.wsgi:app", "authservice:create_app()"])
     @pytest.mark.parametrize("options", [(), ("-k", "gthread"), ("-k", "gevent"), ("--preload",)], ids=" ".join)
@@ -124,7 +130,7 @@ class TestAnotherConfiguration:
         assert ended.returncode == 3
         assert "start gunicorn with" in ended.stderr
 
-    def test_may_run_ours_and_change_it(self, serve, tmp_path):
+    def test_may_include_ours_and_change_it(self, serve, tmp_path):
         (tmp_path / "theirs.py").write_text((ROOT / "gunicorn.conf.py").read_text() + "\nkeepalive = 7\n")
         service = serve(workers=1, GUNICORN_CMD_ARGS=f"-c {tmp_path / 'theirs.py'}")
         answer = requests.get(f"{service.url}/readyz", timeout=10)
@@ -142,8 +148,8 @@ class TestAnotherConfiguration:
         )
 
 
-def test_without_a_service_around_it_an_app_is_no_ones_but_the_callers(settings):
-    """A process that has loaded gunicorn, as this one may have, is not run by it."""
+def test_an_app_that_gunicorn_does_not_serve_is_accepted(settings):
+    """A process that has imported gunicorn is not necessarily run by it."""
     import gunicorn.arbiter  # noqa: F401
 
     serving.require_own_configuration()

@@ -1,4 +1,4 @@
-"""A request has seconds to arrive and is then answered 408; one that keeps coming may be long."""
+"""A request that takes too long to arrive is answered 408. An upload may take longer while it keeps coming."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ def service(serve):
     return serve(workers=1, app="tests.server.pieces:create()")
 
 
-def test_an_unfinished_request_is_answered_408_and_its_connection_ended(service):
+def test_an_incomplete_request_is_answered_408_and_closed(service):
     with contextlib.ExitStack() as opened:
         connections = {what: opened.enter_context(Connection(service.port)) for what in UNFINISHED}
         for what, connection in connections.items():
@@ -51,7 +51,7 @@ def test_an_unfinished_request_is_answered_408_and_its_connection_ended(service)
     assert service.output().count('"status": 408') == len(UNFINISHED)
 
 
-def test_a_byte_now_and_then_buys_no_time(service):
+def test_a_byte_now_and_then_does_not_extend_the_deadline(service):
     def drip(connection):
         with contextlib.suppress(OSError):
             while not over.is_set():
@@ -75,8 +75,8 @@ def test_a_byte_now_and_then_buys_no_time(service):
                 thread.join()
 
 
-def test_a_large_upload_may_last_as_long_as_it_goes_on(service):
-    """Longer than a body of ours has, and longer than a request may take otherwise."""
+def test_a_large_upload_may_take_as_long_as_it_keeps_coming(service):
+    """It takes longer than the limits for small bodies and for requests."""
     parts = [b"x" * BODY_PART_BYTES] * 6
     for length in (b"Content-Length: %d\r\n\r\n" % (6 * BODY_PART_BYTES), CHUNKED):
         with Connection(service.port) as connection:
@@ -92,7 +92,7 @@ def test_a_large_upload_may_last_as_long_as_it_goes_on(service):
             assert connection.answer().body == pieces.WHOLE
 
 
-def test_a_request_that_waits_for_its_body_gives_way_to_a_newcomer(serve):
+def test_a_request_that_waits_for_its_body_is_evicted_for_a_newcomer(serve):
     service = serve(workers=1, GUNICORN_CMD_ARGS="--worker-connections 10", FLASK_CONNECTIONS_PER_CLIENT="0")
     email = f"{uuid.uuid4().hex}@example.com"
     body = json.dumps({"email": email, "password": PASSWORD}).encode()
@@ -106,7 +106,7 @@ def test_a_request_that_waits_for_its_body_gives_way_to_a_newcomer(serve):
         time.sleep(0.2 * BODY_PART_SECONDS)
         asked = time.monotonic()
         assert exchange(service.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
-        assert time.monotonic() - asked < 0.2 * BODY_PART_SECONDS  # not when one of them has had its time
+        assert time.monotonic() - asked < 0.2 * BODY_PART_SECONDS  # before the deadline of any of them
         [gone], _, _ = select.select(waiting, [], [], 0)
         assert gone.recv(1) == b""
         waiting.remove(gone)
@@ -114,4 +114,4 @@ def test_a_request_that_waits_for_its_body_gives_way_to_a_newcomer(serve):
         assert waiting[0].recv(65_536).startswith(b"HTTP/1.1 201 ")
         wait_until(lambda: '"event": "connections_evicted", "connections": 1' in service.output())
         assert '"event": "crash"' not in service.output()
-        assert '"status": 400' not in service.output()  # nothing was made of a body that did not come
+        assert '"status": 400' not in service.output()  # a missing body is not treated as an empty one

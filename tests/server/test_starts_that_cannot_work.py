@@ -18,16 +18,16 @@ DATABASE = {"FLASK_MONGO_URI": "mongodb://127.0.0.1:1/x", "FLASK_JWT_SECRET_KEY"
 GUNICORN = ("gunicorn", "wsgi:app")
 FLASK = ("flask", "--app", "wsgi", "users", "list")
 ADVICE = "make one with: openssl rand -hex 32, or delete it, and the next start makes one"
-TOO_LONG = ".".join(["a" * 63] * 5)  # for a name, so that nobody is asked about it
-RETRIES_SECONDS = 5  # gunicorn's own, for an address that it cannot have
+TOO_LONG = ".".join(["a" * 63] * 5)  # for a host name, so no name server is asked
+RETRIES_SECONDS = 5  # how long gunicorn retries to bind an address
 
 
-# Even root may then write only where the permissions say so.
+# Without these capabilities, permissions restrict root too.
 AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
 
 
 def last_words(*command: str, through: tuple[str, ...] = (), **environment: str) -> str:
-    """What a start that ends says, less gunicorn's own first line."""
+    """The output of a start that fails, without gunicorn's first line."""
     ended = run(*command, through=through, **environment)
     assert ended.returncode != 0
     assert "Traceback" not in ended.stdout + ended.stderr
@@ -43,12 +43,12 @@ def busy_port() -> Iterator[int]:
 
 
 def test_a_busy_port_is_one_sentence_at_once(busy_port):
-    """gunicorn's own five tries would be a line each."""
+    """gunicorn itself would retry five times and log a line each time."""
     said = last_words(*GUNICORN, PORT=str(busy_port), **DATABASE)
     assert said == f"cannot listen on 127.0.0.1:{busy_port}: Address already in use\n"
 
 
-def test_a_busy_address_for_the_metrics_is_one_sentence(busy_port):
+def test_a_busy_metrics_address_is_one_sentence(busy_port):
     said = last_words(*GUNICORN, PORT="0", FLASK_METRICS=f"127.0.0.1:{busy_port}", **DATABASE)
     assert said == f"cannot listen on 127.0.0.1:{busy_port}: Address already in use\n"
 
@@ -74,26 +74,26 @@ def test_a_busy_port_starts_no_database(busy_port, tmp_path):
         ("", r"HOST must not be empty; 0\.0\.0\.0 is every address"),
     ],
 )
-def test_a_host_that_is_none_of_this_machine_is_one_sentence(host, sentence):
+def test_a_host_of_another_machine_is_one_sentence(host, sentence):
     assert re.fullmatch(f"{sentence}\n", last_words(*GUNICORN, HOST=host, PORT="3000", **DATABASE))
 
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
-def test_an_address_of_ipv6_needs_no_brackets():
+def test_an_ipv6_address_needs_no_brackets():
     printed = run("gunicorn", "--print-config", "wsgi:app", HOST="::1", PORT="3000", **DATABASE)
     assert "['[::1]:3000']" in printed.stdout
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:99999", "127.0.0.1:65536", "127.0.0.1:0", "127.0.0.1:00000"])
 @pytest.mark.parametrize("command", [GUNICORN, FLASK])
-def test_metrics_at_a_port_that_is_none_are_a_sentence(command, address):
+def test_an_invalid_metrics_port_is_one_sentence(command, address):
     assert last_words(*command, PORT="0", FLASK_METRICS=address, **DATABASE) == (
         "the service cannot start:\n"
         f"  - FLASK_METRICS must be on, off or an address such as 127.0.0.1:9100, not {address!r}\n"
     )
 
 
-def test_the_address_of_the_metrics_may_come_from_a_file(serve, tmp_path):
+def test_the_metrics_address_may_come_from_a_file(serve, tmp_path):
     port = free_port()
     (tmp_path / "metrics").write_text(f"127.0.0.1:{port}\n")
     service = serve(workers=1, FLASK_METRICS_FILE=str(tmp_path / "metrics"))
@@ -115,7 +115,7 @@ def test_the_address_of_the_metrics_may_come_from_a_file(serve, tmp_path):
     ids=["empty", "line ends", "short", "published", "not text"],
 )
 @pytest.mark.parametrize("command", [GUNICORN, FLASK])
-def test_a_bad_secret_in_the_instance_folder_is_a_sentence(tmp_path, command, content, fault):
+def test_a_bad_secret_in_the_instance_folder_is_one_sentence(tmp_path, command, content, fault):
     path = tmp_path / "instance" / "jwt-secret"
     path.parent.mkdir(mode=0o700)
     path.write_bytes(content)
@@ -126,7 +126,7 @@ def test_a_bad_secret_in_the_instance_folder_is_a_sentence(tmp_path, command, co
 
 
 @needs_embedded
-def test_a_bad_secret_that_is_not_wanted_is_left_alone(tmp_path):
+def test_a_bad_secret_that_is_not_needed_is_left_alone(tmp_path):
     path = tmp_path / "instance" / "jwt-secret"
     path.parent.mkdir(mode=0o700)
     path.touch(mode=0o600)
@@ -136,7 +136,7 @@ def test_a_bad_secret_that_is_not_wanted_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("command", [GUNICORN, FLASK])
-def test_an_instance_folder_below_a_file_is_a_sentence(tmp_path, command):
+def test_an_instance_folder_below_a_file_is_one_sentence(tmp_path, command):
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "instance"
     assert last_words(*command, PORT="0", FLASK_INSTANCE_PATH=str(folder)) == unusable(folder)
@@ -145,7 +145,7 @@ def test_an_instance_folder_below_a_file_is_a_sentence(tmp_path, command):
 @pytest.mark.parametrize("is_there", [True, False], ids=["read-only", "in one that is read-only"])
 @pytest.mark.parametrize("command", [GUNICORN, FLASK])
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere")
-def test_a_read_only_instance_folder_is_a_sentence(tmp_path, command, is_there):
+def test_a_read_only_instance_folder_is_one_sentence(tmp_path, command, is_there):
     folder = tmp_path / "parent" / "instance"
     (folder if is_there else folder.parent).mkdir(parents=True, mode=0o700)
     (folder if is_there else folder.parent).chmod(0o500)

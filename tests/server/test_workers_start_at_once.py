@@ -1,4 +1,4 @@
-"""Several workers on a database that nobody has used: each index once, one account."""
+"""Several workers start on a new database: each index is built once, and an e-mail gets one account."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ CLIENTS = 32
 
 
 def spelling(number: int) -> str:
-    """The number in binary says which letters are capitals."""
+    """An e-mail whose capital letters are the bits of ``number``."""
     letters = "natalieportman"
     local = "".join(letter.upper() if number >> place & 1 else letter for place, letter in enumerate(letters))
     return f"{local}@example.com"
@@ -26,7 +26,7 @@ def unique_indexes(database: Database[dict[str, Any]]) -> set[str]:
     return {index["name"] for index in database.users.list_indexes() if index.get("unique")}
 
 
-def test_the_unique_indexes_are_there_before_the_first_sign_up(serve, database):
+def test_the_unique_indexes_exist_before_the_first_sign_up(serve, database):
     serve(workers=WORKERS)
     wait_until(lambda: unique_indexes(database) == {"email_1", "email_any_case"})
     assert database.users.count_documents({}) == 0
@@ -57,7 +57,7 @@ def test_four_workers_build_each_index_once_and_200_sign_ups_make_one_account(se
     assert "database_error" not in service.output()
 
 
-def test_a_wrapped_app_is_warned_of_and_builds_its_indexes_at_the_first_sign_up(serve, database):
+def test_a_wrapped_app_logs_a_warning_and_builds_its_indexes_at_the_first_sign_up(serve, database):
     service = serve(workers=1, app="tests.server.pieces:create()")
     assert "the app is wrapped" in service.output()
     assert "users" not in database.list_collection_names()

@@ -1,4 +1,4 @@
-"""A collection of another stack that is too big to be indexed in a request's time is indexed when a worker starts."""
+"""A legacy collection that takes longer to index than a request may is indexed when a worker starts."""
 
 import pytest
 import requests
@@ -11,7 +11,7 @@ USERS = 5_000
 TIMEOUT_MS = "500"  # the embedded server takes longer for each of the two indexes
 
 
-def test_indexes_that_take_longer_than_a_request_may_are_built_at_the_start(serve, database):
+def test_indexes_that_take_longer_than_a_request_are_built_at_the_start(serve, database):
     for first in range(0, USERS, 1_000):
         database.users.insert_many({"email": f"User{first + number}@example.com"} for number in range(1_000))
     service = serve(workers=1, ready="", FLASK_MONGO_TIMEOUT_MS=TIMEOUT_MS)
