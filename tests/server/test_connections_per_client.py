@@ -38,6 +38,13 @@ def is_answered(connection):
     return connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
+def is_hashing(connection, passwords):
+    """Whether so many ``passwords`` are being hashed, or wait for it."""
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    return b"\nauthservice_password_hashes_in_progress %d.0\n" % passwords in answer
+
+
 def closed(connections):
     """Those that the service has closed."""
     readable, _, _ = select.select(connections, [], [], 0)
@@ -90,6 +97,7 @@ def test_without_a_limit_or_behind_a_proxy_an_address_may_use_all_connections(se
     assert "connections_evicted" not in service.output()
 
 
+@two_addresses
 def test_a_connection_that_is_being_served_is_never_evicted(serve, connect):
     service = serve(workers=1, FLASK_CONNECTIONS_PER_CLIENT="2", FLASK_BCRYPT_LOG_ROUNDS="14")
     head = b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -97,7 +105,7 @@ def test_a_connection_that_is_being_served_is_never_evicted(serve, connect):
     for connection, name in zip(busy, "ab", strict=True):
         body = json.dumps({"email": f"{name}@example.com", "password": PASSWORD}).encode()
         connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    time.sleep(0.3)
+    wait_until(lambda: is_hashing(connect(service, "127.0.0.2"), 2))
     newcomer = connect(service)
     with contextlib.suppress(ConnectionError):
         assert newcomer.recv(1) == b""  # immediately: no connection can be evicted
