@@ -136,7 +136,7 @@ def crowd(service):
         for _ in range(4):
             connection = open_connections.enter_context(socket.create_connection(("127.0.0.1", service.port), 10))
             connection.sendall(b"GET")
-        wait_until(lambda: '"connections_gave_way"' in service.output())
+        wait_until(lambda: '"connections_evicted"' in service.output())
     with socket.create_connection(("127.0.0.1", service.port), 10) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         assert b" 400 " in connection.recv(65_536)
