@@ -352,7 +352,7 @@ export class Session extends ChangeTarget {
       return (response.status === 204 ? undefined : JSON.parse(text)) as T;
     } catch {
       const detail = `${method} ${response.url} was answered ${response.status}, but not with JSON.`;
-      throw new Problem(response.status, 'answer_malformed', 'Something else answers in place of the service.', detail);
+      throw new Problem(response.status, 'answer_malformed', 'Another server answered instead of the service.', detail);
     }
   }
 }
@@ -389,7 +389,7 @@ function sentence(status: number, { code, title, detail, errors = [] }: Details,
   if (code.startsWith('token_')) return 'Your session has ended. Sign in again.';
   if (SPEAKS_TO_PEOPLE.has(code)) return detail;
   if ([403, 404, 409].includes(status)) return `${title}.`;
-  return `This app and the service do not understand each other (${code}). Reload the page and try again.`;
+  return `The app does not understand the answer of the service (${code}). Reload the page and try again.`;
 }
 
 /** `/currentPassword` becomes `Current password: `. */

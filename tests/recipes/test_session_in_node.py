@@ -158,8 +158,8 @@ def test_a_refusal_is_said(node, server, code, message):
 def test_an_answer_that_is_not_the_services_is_told_as_that(node, server):
     said = json.loads(node(SAY, server.url, *ANSWERS))
     assert {name: (one["status"], one["code"], one["message"]) for name, one in said.items()} == {
-        "html": (200, "answer_malformed", "Something else answers in place of the service."),
-        "empty": (200, "answer_malformed", "Something else answers in place of the service."),
+        "html": (200, "answer_malformed", "Another server answered instead of the service."),
+        "empty": (200, "answer_malformed", "Another server answered instead of the service."),
         "proxy": (502, "unknown", "The service answered 502. Try again later."),
         "other": (500, "unknown", "The service answered 500. Try again later."),
         "list": (400, "unknown", "The service answered 400. Try again later."),
