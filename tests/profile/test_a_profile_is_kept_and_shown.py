@@ -7,6 +7,9 @@ import pytest
 from bson import ObjectId
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from authservice.errors import TokenInvalid
+from authservice.store import users as store
+from authservice.users import service
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
 from tests.profile.schemas import PetSchema, ProfileSchema
@@ -169,6 +172,18 @@ class TestChanges:
         assert database.users.delete_many({}).deleted_count == 1
         assert_problem(patch(client, alice, {"age": 2}), 401, "token_invalid")
         assert database.users.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("end", [{"$set": {"sessions": []}}, {"$set": {"disabledAt": datetime.now(UTC)}}, None])
+def test_who_is_gone_between_the_guard_and_the_write_is_refused_too(app, alice, database, end):
+    document = database.users.find_one({})
+    with app.app_context():
+        user = store.find(str(document["_id"]))
+        database.users.update_one({}, end) if end else database.users.delete_one({})
+        before = [*database.users.find()]
+        with pytest.raises(TokenInvalid):
+            service.change_profile(user, document["sessions"][0]["id"], {"age": 1})
+    assert [*database.users.find()] == before
 
 
 def test_without_a_profile_there_is_nothing_to_change(make_app):
