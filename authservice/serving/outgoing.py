@@ -23,7 +23,7 @@ _http_date = functools.lru_cache(1)(util.http_date)  # called with the current s
 
 
 class Response(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's response, with head and body in one packet: two packets cost 5 % of the guarded requests."""
+    """gunicorn's response, with head and body in one packet: docs/decisions/0001-worker.md."""
 
     headers_sent: bool
     _head = b""  # held back until the body comes
