@@ -50,8 +50,9 @@ def mount(service: Flask, host: Flask, prefix: str) -> None:
 
 
 def _is_ours(environ: WSGIEnvironment, inner: str, ours: MapAdapter, host: Flask, prefix: str) -> bool:
-    # A preflight is answered by whose route it asks for.
-    method = environ.get(_PREFLIGHT_METHOD) or environ["REQUEST_METHOD"]
+    method = environ["REQUEST_METHOD"]
+    if method == "OPTIONS":  # a preflight is answered by the owner of the route that it asks for
+        method = environ.get(_PREFLIGHT_METHOD, method)
     our_rule, is_known_to_us = _match(ours, inner, method)
     try:
         theirs = host.url_map.bind_to_environ(environ)
@@ -66,7 +67,7 @@ def _is_ours(environ: WSGIEnvironment, inner: str, ours: MapAdapter, host: Flask
         )
     if our_rule or their_rule:
         return our_rule is not None
-    return bool(prefix) or (is_known_to_us and not is_known_to_them)
+    return not is_known_to_them and (bool(prefix) or is_known_to_us)
 
 
 def _match(adapter: MapAdapter, path: str, method: str) -> tuple[Rule | None, bool]:

@@ -308,6 +308,16 @@ def test_a_preflight_is_answered_by_whose_route_it_asks_for(make_host):
     assert "Access-Control-Allow-Origin" not in client.options("/users", headers=asked).headers
 
 
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+def test_a_route_that_the_host_has_replaced_is_not_reached_by_a_header(make_host, prefix):
+    app = make_host(url_prefix=prefix)
+    app.add_url_rule(f"{prefix}/users", "closed", lambda: ("closed", 403), methods=["POST"])
+    client = app.test_client()
+    for method in ("GET", "DELETE", "PUT", "OPTIONS", "", "x"):
+        headers = {"Access-Control-Request-Method": method, "X-HTTP-Method-Override": method}
+        assert client.post(f"{prefix}/users", json=PERSON, headers=headers).text == "closed"
+
+
 @pytest.mark.parametrize("path", ["/identityX", "/identity.json", "/ident"])
 def test_a_path_that_only_begins_like_the_prefix_is_the_host_s(make_host, path):
     app = make_host(url_prefix=PREFIX)
