@@ -1,16 +1,17 @@
 """How the service stands in somebody else's Flask app: beside it, behind one WSGI function that tells them apart."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import MapAdapter, RequestRedirect, Rule
+from werkzeug.security import safe_join
 
 from authservice.config import ConfigurationError
-
-_PREFLIGHT_METHOD = "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
 
 
 def checked_prefix(url_prefix: str | None) -> str:
@@ -36,7 +37,7 @@ def mount(service: Flask, host: Flask, prefix: str) -> None:
         if not path.startswith(prefix) or (not prefix and _first_segment(path) not in our_first_segments):
             return serve_host(environ, start_response)
         inner = path[len(prefix) :]
-        if inner and not inner.startswith("/"):  # /identityX
+        if inner and not re.match("/(?!/)", inner):  # /identityX; of //, werkzeug would read one slash
             return serve_host(environ, start_response)
         if not _is_ours(environ, inner or "/", ours, host, prefix):
             return serve_host(environ, start_response)
@@ -51,35 +52,41 @@ def mount(service: Flask, host: Flask, prefix: str) -> None:
 
 def _is_ours(environ: WSGIEnvironment, inner: str, ours: MapAdapter, host: Flask, prefix: str) -> bool:
     method = environ["REQUEST_METHOD"]
-    if method == "OPTIONS":  # a preflight is answered by the owner of the route that it asks for
-        method = environ.get(_PREFLIGHT_METHOD, method)
-    our_rule, is_known_to_us = _match(ours, inner, method)
-    try:
-        theirs = host.url_map.bind_to_environ(environ)
-        their_rule, is_known_to_them = _match(theirs, environ.get("PATH_INFO", ""), method)
-    except RequestRedirect:
-        return False
-    except HTTPException:  # a Host header that is none: the host's to refuse
-        return False
-    if our_rule and their_rule:
-        return bool(their_rule.arguments) and len(_fixed_part(their_rule.rule)) < len(
-            _fixed_part(prefix + our_rule.rule)
-        )
+    if method == "OPTIONS":  # a preflight is answered by the owner of the route that it asks about
+        method = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD") or method
+    our_rule, _, is_known_to_us = _match(ours, inner, method)
+    with host.app_context():  # as for Flask's own match: a converter of the host may need it
+        try:
+            theirs = host.create_url_adapter(host.request_class(environ, populate_request=False))
+            assert theirs is not None, "there is a request"
+            their_rule, their_values, is_known_to_them = _match(theirs, None, method)
+        except Exception:  # a redirect, a host name that is refused, or a crash of a converter: all the host's
+            return False
+        if our_rule and their_rule:
+            if their_rule.endpoint == "static" and host.has_static_folder:
+                return not _has_file(host, their_values)
+            is_catch_all = bool(their_rule.arguments)
+            return is_catch_all and len(_fixed_part(their_rule.rule)) < len(_fixed_part(prefix + our_rule.rule))
     if our_rule or their_rule:
         return our_rule is not None
     return not is_known_to_them and (bool(prefix) or is_known_to_us)
 
 
-def _match(adapter: MapAdapter, path: str, method: str) -> tuple[Rule | None, bool]:
-    """The rule, and whether the path has one for another method. Raises RequestRedirect."""
+def _match(adapter: MapAdapter, path: str | None, method: str) -> tuple[Rule | None, Mapping[str, Any], bool]:
+    """The rule, its values, and whether the path has a rule for any method. Raises RequestRedirect."""
     try:
-        return adapter.match(path, method, return_rule=True)[0], True
+        return *adapter.match(path, method, return_rule=True), True
     except RequestRedirect:
         raise
     except MethodNotAllowed:
-        return None, True
+        return None, {}, True
     except HTTPException:
-        return None, False
+        return None, {}, False
+
+
+def _has_file(host: Flask, values: Mapping[str, Any]) -> bool:
+    path = safe_join(host.static_folder or "", values["filename"])
+    return path is not None and Path(path).is_file()
 
 
 def _first_segment(path: str) -> str:

@@ -29,9 +29,11 @@ _DOCS_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self' data:"
 
 
 def blueprint(*, has_pages: bool, has_docs: bool) -> Blueprint:
-    """The pages that are wanted. `/static/` is for all of them."""
+    """The pages that are wanted, and the files of all of them."""
     pages = Blueprint("pages", __name__)
-    rules = {"/static/<name>": static} | (_PAGES if has_pages else {}) | (_DOCS if has_docs else {})
+    files = ",".join(sorted(path.name for path in STATIC.iterdir() if path.suffix in (".css", ".js", ".svg")))
+    # Exactly those names: an app that embeds the service has a folder of its own at /static/.
+    rules = {f"/static/<any({files}):name>": static} | (_PAGES if has_pages else {}) | (_DOCS if has_docs else {})
     for rule, view in rules.items():
         pages.add_url_rule(rule, view_func=view)
     return pages
