@@ -136,7 +136,7 @@ def _embed(
         settings["INSTANCE_PATH"] = str(Path(host.instance_path) / "authservice")
     wanted = {PAGES: pages, DOCS: docs, HEALTH: health, METRICS: metrics}
     parts = frozenset(name for name, is_wanted in wanted.items() if is_wanted)
-    service = _build(settings, host=host, url_prefix=prefix, parts=parts, mongo=mongo)
+    service = _build(settings, host=host, parts=parts, mongo=mongo)
     state.bind(host, state.of(service))
     host.register_error_handler(Refusal, problems.render)  # current_user() raises them in a route without a guard
     if jwt is not None:
@@ -149,7 +149,6 @@ def _build(
     settings: dict[str, Any],
     *,
     host: Flask | None = None,
-    url_prefix: str = "",
     parts: frozenset[str] = _ALL_PARTS,
     mongo: Any = None,
 ) -> Flask:
@@ -188,7 +187,7 @@ def _build(
     )
     app.json = parsing.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
     observability.init_app(app)
-    api = documentation.init_app(app, url_prefix, is_served=DOCS in parts)
+    api = documentation.init_app(app, is_served=DOCS in parts)
     problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
     guards.init_app(app, jwt)
     cors.allow_origins(app, settings["CORS_ORIGINS"])

@@ -3,7 +3,9 @@
 import pytest
 from flask import Flask, current_app
 from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import BaseConverter
+from werkzeug.test import Client
 
 from authservice import AuthService
 from tests.api.answers import assert_ok, assert_problem
@@ -125,3 +127,12 @@ def test_no_file_of_the_host_is_hidden_where_they_are_at_the_root(bind, tmp_path
         assert client.get(f"/{name}", buffered=True).text == OWN, name
     assert client.get("/docs/swagger-ui.css", buffered=True).status_code == 200
     assert_problem(client.get("/users/me"), 401, "token_missing")
+
+
+def test_a_host_under_a_path_of_its_own_server(bind):
+    app = Flask("host")
+    bind(app, url_prefix=PREFIX)
+    outer = Client(DispatcherMiddleware(Flask("outer"), {"/shop": app}))
+    described = outer.get(f"/shop{PREFIX}/openapi.json").get_json()
+    assert [server["url"] for server in described["servers"]] == [f"/shop{PREFIX}"]
+    assert outer.post(f"/shop{PREFIX}/users", json=PERSON).headers["Location"] == f"/shop{PREFIX}/users/me"
