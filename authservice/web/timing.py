@@ -12,7 +12,7 @@ def wait_for_the_grid() -> None:
     """Sleep until the time since the request arrived is a multiple of GRID_SECONDS.
 
     Every refusal does the same bcrypt work, but the work around it differs by tenths of a millisecond. The grid hides
-    nearly all of it: docs/decisions/0004-refusal-grid.md.
+    the difference unless it crosses a slot: docs/decisions/0004-refusal-grid.md.
     """
     elapsed: float = time.perf_counter() - request.environ[ARRIVED]
     time.sleep(-elapsed % GRID_SECONDS)
