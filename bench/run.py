@@ -29,7 +29,7 @@ import bson
 from pymongo import MongoClient
 
 from authservice import create_app, embedded
-from authservice.security.passwords import HASHING_NICENESS
+from authservice.security.hashing_gate import HASHING_NICENESS
 from bench import bare_flask
 from bench.table import table
 

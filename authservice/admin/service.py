@@ -118,7 +118,9 @@ def _is_working_admin(user: User) -> bool:
 
 def set_password(user: User, password: str) -> None:
     """Set a new password and end every session, effective on the next request. Raises HashingBusy, UserUnknown."""
-    _require(users.set_password(user.id, passwords.hash_password(password)))
+    with passwords.enter(ip=None) as place:
+        new_hash = passwords.hash_password(place, password)
+    _require(users.set_password(user.id, new_hash))
     audit.record("set_password", "ok", target_id=user.id)
     signals.send(signals.password_changed, user)
 

@@ -45,13 +45,14 @@ def sign_in(
     Unknown e-mail, wrong password, disabled user and broken hash get the same refusal after the same work.
     Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
     """
-    passwords.check_capacity()  # under overload most sign-ins are refused, which must be cheap
-    spellings = emails.spellings(email)
     for _ in range(_TRIES):
-        found = lookup.find_with_password(spellings)
-        user, stored = found if found else (None, users.NO_PASSWORD)
-        may_sign_in = user is not None and not user.is_disabled
-        check = passwords.check_password(password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in)
+        with passwords.enter(ip) as place:  # first: under overload most are refused here, which must be cheap
+            found = lookup.find_with_password(emails.spellings(email))
+            user, stored = found if found else (None, users.NO_PASSWORD)
+            may_sign_in = user is not None and not user.is_disabled
+            check = passwords.check_password(
+                place, password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in
+            )
         if user is None or not may_sign_in or not check.matches:
             metrics.sign_ins.labels("refused").inc()
             audit.record("sign_in", "refused", target_id=user.id if user else None)

@@ -2,23 +2,17 @@
 
 import base64
 import hmac
-import os
 import re
-import sys
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import gevent.threadpool
 from flask import Flask
 from flask_bcrypt import Bcrypt
-from gevent import monkey
 
-from authservice import metrics
-from authservice.errors import HashingBusy
+from authservice.security.clients import client_of
+from authservice.security.hashing_gate import HashingGate, Place
 from authservice.state import current_state
 
 BCRYPT_BYTES = 72  # bcrypt reads no more
@@ -27,9 +21,6 @@ BCRYPT_BYTES = 72  # bcrypt reads no more
 _PREHASH_KEY = b"authservice: a password of more than 72 bytes"
 # Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
 _WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
-HASHING_NICENESS = 10  # docs/decisions/0020-hashing-niceness.md
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,40 +29,6 @@ class Check:
 
     matches: bool
     renewed_hash: str | None = None
-
-
-class HashingGate:
-    """Lets BCRYPT_CONCURRENCY hashes run in this process and BCRYPT_QUEUE wait; refuses the rest at once.
-
-    A limit on the number of waiters, not on their time, keeps the other routes fast in a sign-in storm.
-    """
-
-    def __init__(self, concurrency: int, queue: int) -> None:
-        self._lock = threading.Lock()
-        self._free_places = concurrency + queue
-        # Real threads, even if gunicorn_conf.py has turned all others into greenlets: a greenlet that hashes would stop
-        # them all. The threads start with the first password, so a fork before that loses nothing.
-        is_patched = monkey.is_module_patched("threading")
-        self._threads = (gevent.threadpool.ThreadPoolExecutor if is_patched else ThreadPoolExecutor)(concurrency)
-
-    def check_capacity(self) -> None:
-        """Raises HashingBusy if the queue is full."""
-        if self._free_places <= 0:
-            metrics.hashing_refused.inc()
-            raise HashingBusy
-
-    def run(self, hashing: Callable[[], T]) -> T:
-        """Raises HashingBusy if the queue is full."""
-        with self._lock:
-            self.check_capacity()
-            self._free_places -= 1
-        metrics.hashing_depth.inc()
-        try:
-            return self._threads.submit(_give_way_and, hashing).result()
-        finally:
-            metrics.hashing_depth.dec()
-            with self._lock:
-                self._free_places += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +47,25 @@ def init_app(app: Flask, settings: Mapping[str, Any]) -> PasswordHasher:
     return PasswordHasher(Bcrypt(app), settings["BCRYPT_LOG_ROUNDS"], gate)
 
 
-def check_capacity() -> None:
-    """Check early, to save work that would be wasted. Hashing itself decides. Raises HashingBusy."""
-    current_state().hasher.gate.check_capacity()
+@contextmanager
+def enter(ip: str | None, *, shows_device: bool = False) -> Iterator[Place]:
+    """A place in the gate, for as long as the block lasts. Raises HashingBusy."""
+    with current_state().hasher.gate.enter(client_of(ip), shows_device=shows_device) as place:
+        yield place
 
 
-def hash_password(password: str) -> str:
+def check_device(place: Place, *, is_known: bool) -> None:
+    """Ask it before the password, once the user has been looked up. Raises HashingBusy."""
+    current_state().hasher.gate.check_device(place, is_known=is_known)
+
+
+def hash_password(place: Place, password: str) -> str:
     """The bcrypt hash to store. Raises HashingBusy."""
     hasher = current_state().hasher  # the hashing thread has no application context
-    return hasher.gate.run(lambda: _hash(hasher, password))
+    return hasher.gate.run(place, lambda: _hash(hasher, password))
 
 
-def check_password(password: str, stored_hash: object, *, is_legacy: bool, renew: bool) -> Check:
+def check_password(place: Place, password: str, stored_hash: object, *, is_legacy: bool, renew: bool) -> Check:
     """Compare in constant time: the time does not tell whether a hash exists, or its cost.
 
     ``stored_hash`` is what the user's document holds, well-formed or not; None if there is no user.
@@ -111,7 +75,7 @@ def check_password(password: str, stored_hash: object, *, is_legacy: bool, renew
     Raises HashingBusy.
     """
     hasher = current_state().hasher
-    return hasher.gate.run(lambda: _check(hasher, password, stored_hash, is_legacy, renew))
+    return hasher.gate.run(place, lambda: _check(hasher, password, stored_hash, is_legacy, renew))
 
 
 def _check(hasher: PasswordHasher, password: str, stored_hash: object, is_legacy: bool, renew: bool) -> Check:
@@ -149,16 +113,3 @@ def _harden_runtime(hasher: PasswordHasher, password: str, lowest_cost: int, hig
     """Take the time of a full check: hash against a decoy at each cost from lowest to highest, exclusive."""
     for cost in range(lowest_cost, highest_cost):
         hasher.bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])
-
-
-def _give_way_and(hashing: Callable[[], T]) -> T:
-    """Lower the thread's priority, so that answering requests comes first. Only Linux has a priority per thread.
-
-    Repeated before each hash, because gevent's thread pool has no initializer.
-    """
-    if sys.platform == "linux":
-        # Relative to the niceness of the service: an unprivileged thread may only raise its niceness.
-        niceness = min(os.getpriority(os.PRIO_PROCESS, os.getpid()) + HASHING_NICENESS, 19)
-        with suppress(OSError):  # a sandbox may forbid it; hashing works without it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
-    return hashing()

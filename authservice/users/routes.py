@@ -37,7 +37,7 @@ def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
 
     It does not sign in: send the same e-mail and password to signIn.
     """
-    user = service.sign_up(body["email"], body["password"], body.get("profile"))
+    user = service.sign_up(body["email"], body["password"], body.get("profile"), request.remote_addr or None)
     return user, {"Location": f"{request.script_root}/users/me"}
 
 
@@ -119,5 +119,5 @@ def delete_account(body: dict[str, str]) -> Response:
 
     It deletes everything in the account and cannot be undone.
     """
-    service.delete_account(current_user(), body["currentPassword"])
+    service.delete_account(current_user(), body["currentPassword"], request.remote_addr or None)
     return no_content()

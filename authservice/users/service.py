@@ -16,6 +16,7 @@ from authservice.errors import (
     ValidationFailed,
 )
 from authservice.security import emails, passwords
+from authservice.security.hashing_gate import Place
 from authservice.store import indexes, lookup, profile_values, sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
 
@@ -24,8 +25,8 @@ _TRIES = 3
 _PROFILE_TRIES = 32  # among concurrent changes, one succeeds in each round
 
 
-def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None) -> User:
-    """Create an account.
+def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None, ip: str | None = None) -> User:
+    """Create an account. ``ip`` is where the request comes from.
 
     Raises ValidationFailed, EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
     """
@@ -35,7 +36,9 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None)
     holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
     user = None
     if holder_id is None:
-        user = users.insert(emails.normal_form(email), spellings, passwords.hash_password(password), profile)
+        with passwords.enter(ip) as place:
+            password_hash = passwords.hash_password(place, password)
+        user = users.insert(emails.normal_form(email), spellings, password_hash, profile)
     if user is None:
         audit.record("sign_up", "email_taken", target_id=holder_id)
         raise EmailTaken
@@ -86,8 +89,9 @@ def change_password(
     """
     new_hash = None
     for _ in range(_TRIES):
-        checked = _check(user, current_password)
-        new_hash = new_hash or passwords.hash_password(new_password)
+        with passwords.enter(ip) as place:
+            checked = _check(place, user, current_password)
+            new_hash = new_hash or passwords.hash_password(place, new_password)
         session = new_session(ip, user_agent)
         signed_in = pair(user, session)
         if sessions.change_password(user.id, checked, new_hash, session_id, session):
@@ -100,9 +104,10 @@ def change_password(
     raise TokenInvalid
 
 
-def delete_account(user: User, current_password: str) -> None:
+def delete_account(user: User, current_password: str, ip: str | None) -> None:
     """Delete the user's document. Raises PasswordWrong, LastAdmin, HashingBusy, DatabaseUnavailable."""
-    checked = _check(user, current_password)
+    with passwords.enter(ip) as place:
+        checked = _check(place, user, current_password)
     if ADMIN in user.roles and users.is_last_admin(user.id):
         audit.record("delete_account", "last_admin", target_id=user.id)
         raise LastAdmin
@@ -112,9 +117,10 @@ def delete_account(user: User, current_password: str) -> None:
     signals.send(signals.user_deleted, user)
 
 
-def _check(user: User, current_password: str) -> StoredPassword:
+def _check(place: Place, user: User, current_password: str) -> StoredPassword:
     stored = users.find_password(user.id)
-    if not passwords.check_password(current_password, stored.hash, is_legacy=stored.is_legacy, renew=False).matches:
+    check = passwords.check_password(place, current_password, stored.hash, is_legacy=stored.is_legacy, renew=False)
+    if not check.matches:
         audit.record("check_password", "refused", target_id=user.id)
         raise PasswordWrong
     return stored

@@ -12,6 +12,7 @@ from bson import Int64, ObjectId
 from authservice.security import passwords
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in, state_of
+from tests.security.test_hashing_gate import hash_in, places_held
 
 # Made by Node's bcrypt 6 and bcryptjs 3, at cost 4.
 NODE_HASHES = json.loads(Path(__file__).with_name("node_hashes.json").read_text())
@@ -243,10 +244,11 @@ class TestTheGate:
 
         def occupy(number):
             for _ in range(number):
-                holders.append(threading.Thread(target=state_of(app).hasher.gate.run, args=(lambda: leave.wait(60),)))
+                hashing = (state_of(app).hasher.gate, lambda: leave.wait(60))
+                holders.append(threading.Thread(target=hash_in, args=hashing))
                 holders[-1].start()
             give_up = time.monotonic() + 30
-            while state_of(app).hasher.gate._free_places > sum(places) - number:
+            while places_held(state_of(app).hasher.gate) < number:
                 assert time.monotonic() < give_up
                 time.sleep(0.001)
 
@@ -285,7 +287,7 @@ class TestTheGate:
         waiting = threading.Thread(target=lambda: answers.append(attempt(app.test_client(), ALICE, PASSWORD)))
         waiting.start()
         give_up = time.monotonic() + 30
-        while state_of(app).hasher.gate._free_places > 0 and not answers:
+        while places_held(state_of(app).hasher.gate) < sum(places) and not answers:
             assert time.monotonic() < give_up
             time.sleep(0.001)
         gate.open()
@@ -297,5 +299,5 @@ class TestTheGate:
             assert_wrong(client, ALICE, "wrong")
             assert_problem(client.post("/users", json={"email": ALICE, "password": PASSWORD}), 409, "email_taken")
             with pytest.raises(ZeroDivisionError):
-                state_of(app).hasher.gate.run(lambda: 1 // 0)
+                hash_in(state_of(app).hasher.gate, lambda: 1 // 0)
         assert_ok(attempt(client, ALICE, PASSWORD))

@@ -40,9 +40,9 @@ def while_it_hashes(monkeypatch, act):
     """Run ``act`` once, between the check of the current password and the write of the new one."""
     hash_password = passwords.hash_password
 
-    def hash_and_act(password):
+    def hash_and_act(*args):
         act()
-        return hash_password(password)
+        return hash_password(*args)
 
     monkeypatch.setattr(passwords, "hash_password", hash_and_act)
 

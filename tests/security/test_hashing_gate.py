@@ -1,0 +1,314 @@
+"""The gate in front of hashing is fair: no client keeps another one out, nobody starves, and no place is lost."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+
+import pytest
+
+from authservice.errors import HashingBusy
+from authservice.security.clients import client_of
+from authservice.security.hashing_gate import HashingGate
+from tests.service import ROOT
+
+PATIENCE_SECONDS = 30
+ATTACKER, VICTIM, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+
+
+def hash_in(gate, hashing, client="127.0.0.1"):
+    """As a request of Flask's test client would."""
+    with gate.enter(client) as place:
+        return gate.run(place, hashing)
+
+
+def places_held(gate):
+    return gate._held.total()
+
+
+def eventually(condition):
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.0005)
+
+
+class Requests:
+    """Requests that each run in a thread; a hash takes until ``finish`` names it, or ``finish_all``."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.outcomes = {}  # "served" or "refused", by name
+        self.order = []  # in which they hashed
+        self._finished = Counter()
+        self._condition = threading.Condition()
+        self._threads = []
+
+    def start(self, name, client, is_known=None):
+        """``is_known``: it shows a device token, of a device that the user has or has not."""
+        thread = threading.Thread(target=self._ask, args=(name, client, is_known))
+        self._threads.append(thread)
+        before = places_held(self.gate), len(self.outcomes)
+        thread.start()
+        eventually(lambda: (places_held(self.gate), len(self.outcomes)) != before)
+        # Where it waits is what a test counts on.
+        eventually(lambda: all(place.turn for places in self.gate._waiting.values() for place in places))
+
+    def _ask(self, name, client, is_known):
+        try:
+            with self.gate.enter(client, shows_device=is_known is not None) as place:
+                self.gate.check_device(place, is_known=bool(is_known))
+                self.gate.run(place, lambda: self._hash(name))
+            self.outcomes[name] = "served"
+        except HashingBusy:
+            self.outcomes[name] = "refused"
+
+    def _hash(self, name):
+        with self._condition:
+            self.order.append(name)
+            assert self._condition.wait_for(lambda: self._finished[name] or self._finished["all"], PATIENCE_SECONDS)
+
+    def finish_all(self):
+        with self._condition:
+            self._finished["all"] = 1
+            self._condition.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def gate():
+    """As it ships: one hashes and two wait."""
+    return HashingGate(1, 2)
+
+
+@pytest.fixture
+def requests(gate):
+    requests = Requests(gate)
+    yield requests
+    requests.finish_all()
+    assert (gate._held, gate._waiting, gate._hashing, gate._at_device_lane) == (Counter(), {}, 0, set())
+
+
+def test_one_client_may_take_every_free_place(requests):
+    """An office behind one address loses nothing."""
+    for name in "abc":
+        requests.start(name, ATTACKER)
+    requests.start("d", ATTACKER)
+    assert requests.outcomes == {"d": "refused"}
+    requests.finish_all()
+    assert [requests.outcomes[name] for name in "abc"] == ["served"] * 3
+    assert requests.order == ["a", "b", "c"]
+
+
+def test_a_client_without_a_place_displaces_the_newest_that_waits_for_the_client_with_most(requests):
+    for name in "abc":
+        requests.start(name, ATTACKER)
+    requests.start("victim", VICTIM)
+    assert requests.outcomes == {"c": "refused"}  # at once, while "a" hashes on
+    requests.start("other", OTHER)
+    assert requests.outcomes == {"c": "refused", "b": "refused"}
+    requests.finish_all()
+    assert {name: requests.outcomes[name] for name in ("a", "victim", "other")} == {
+        "a": "served",
+        "victim": "served",
+        "other": "served",
+    }
+
+
+def test_who_holds_one_place_is_never_displaced(requests):
+    for name, client in (("a", ATTACKER), ("b", VICTIM), ("c", OTHER)):
+        requests.start(name, client)
+    requests.start("d", "192.0.2.4")
+    assert requests.outcomes == {"d": "refused"}
+    requests.finish_all()
+    assert Counter(requests.outcomes.values()) == {"served": 3, "refused": 1}
+
+
+def test_a_client_that_holds_a_place_displaces_nobody(requests):
+    for name, client in (("a", ATTACKER), ("b", ATTACKER), ("c", VICTIM)):
+        requests.start(name, client)
+    requests.start("d", VICTIM)
+    assert requests.outcomes == {"d": "refused"}
+
+
+def test_a_hash_that_runs_is_never_displaced():
+    gate = HashingGate(2, 0)
+    requests = Requests(gate)
+    for name in "ab":
+        requests.start(name, ATTACKER)
+    requests.start("victim", VICTIM)
+    assert requests.outcomes == {"victim": "refused"}
+    requests.finish_all()
+
+
+def test_a_request_that_still_looks_up_its_user_is_displaced_too(gate):
+    """It may take long, and it has hashed nothing yet."""
+    with ExitStack() as held:
+        _, _, newest = (held.enter_context(gate.enter(ATTACKER)) for _ in range(3))
+        with gate.enter(VICTIM) as place:
+            assert gate.run(place, lambda: 7) == 7
+        with pytest.raises(HashingBusy):
+            gate.run(newest, lambda: 7)
+    assert places_held(gate) == 0
+
+
+def test_clients_hash_in_turn_whatever_the_queue_of_one():
+    requests = Requests(HashingGate(1, 20))
+    for number in range(10):
+        requests.start(f"a{number}", ATTACKER)
+    for number in range(2):
+        requests.start(f"v{number}", VICTIM)
+    requests.finish_all()
+    assert requests.order[:5] == ["a0", "a1", "v0", "a2", "v1"]
+    assert requests.order[5:] == [f"a{number}" for number in range(3, 10)]
+
+
+def fill(requests):
+    for name, client in (("a", ATTACKER), ("b", "192.0.2.8"), ("c", "192.0.2.9")):
+        requests.start(name, client)
+
+
+def test_one_place_more_is_for_known_devices(requests, gate):
+    fill(requests)
+    requests.start("stranger", VICTIM, is_known=False)
+    assert requests.outcomes == {"stranger": "refused"}
+    requests.start("known", VICTIM, is_known=True)
+    requests.start("another", OTHER, is_known=True)
+    assert requests.outcomes == {"stranger": "refused", "another": "refused"}
+    assert places_held(gate) == 4
+    requests.finish_all()
+    assert requests.outcomes["known"] == "served"
+
+
+def test_a_known_device_gets_in_beside_an_attacker_with_its_own_address(requests):
+    for name in "abc":
+        requests.start(name, ATTACKER)
+    requests.start("known", ATTACKER, is_known=True)
+    assert requests.outcomes == {}
+    requests.finish_all()
+    assert requests.order.index("known") == 2  # the lane takes its turn as a client of its own
+
+
+def test_strangers_cannot_block_the_lane(gate):
+    """While the device that it shows is looked up, a request holds no place, and each client has one such request."""
+    with ExitStack() as held:
+        for number in range(3):
+            held.enter_context(gate.enter(f"192.0.2.{number}"))
+        for number in range(10, 90):
+            held.enter_context(gate.enter(f"192.0.2.{number}", shows_device=True))
+        with pytest.raises(HashingBusy), gate.enter("192.0.2.10", shows_device=True):
+            pass
+        assert places_held(gate) == 3
+        with gate.enter(VICTIM, shows_device=True) as place:
+            gate.check_device(place, is_known=True)
+            assert places_held(gate) == 4
+        assert places_held(gate) == 3
+    assert not gate._at_device_lane
+
+
+def test_a_place_may_hash_twice(gate):
+    with gate.enter(VICTIM) as place:
+        assert [gate.run(place, lambda number=number: number) for number in range(3)] == [0, 1, 2]
+    assert places_held(gate) == gate._hashing == 0
+
+
+def test_whatever_raises_leaves_no_trace(gate):
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError):
+            hash_in(gate, lambda: 1 // 0)
+        with pytest.raises(KeyError), gate.enter(VICTIM):
+            raise KeyError
+    assert (places_held(gate), gate._hashing, gate._waiting) == (0, 0, {})
+
+
+STRESS = """
+import sys
+if sys.argv[1] == "greenlets":
+    from gevent import monkey
+    monkey.patch_all()
+from tests.security.test_hashing_gate import stress
+stress(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["threads", "greenlets"])
+@pytest.mark.parametrize("seed", range(3))
+def test_under_stress_everybody_is_served_or_refused_exactly_once(kind, seed):
+    command = [sys.executable, "-c", STRESS, kind, str(seed)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def stress(seed):
+    """Threads of random clients: never more hashes at once than may, never more places than there are."""
+    chance = random.Random(seed)
+    concurrency, queue = chance.choice([(1, 0), (1, 2), (2, 3), (3, 1)])
+    gate = HashingGate(concurrency, queue)
+    asked, done, wrong = Counter(), Counter(), []
+    hashing, lock = [], threading.Lock()
+
+    def hashed(chance_of_error):
+        hashing.append(1)
+        if len(hashing) > concurrency or places_held(gate) > concurrency + queue + 1:
+            wrong.append((len(hashing), places_held(gate)))
+        time.sleep(0.0005)
+        hashing.pop()
+        if chance_of_error < 0.1:
+            raise ZeroDivisionError
+
+    def ask(seed):
+        chance = random.Random(seed)
+        for _ in range(40):
+            client, is_known = chance.choice("aaaabbcdef"), chance.choice([None, None, False, True])
+            outcome = "neither"
+            with lock:
+                asked["all"] += 1
+            try:
+                with gate.enter(client, shows_device=is_known is not None) as place:
+                    time.sleep(chance.choice([0, 0, 0.0005]))
+                    if chance.random() < 0.1:
+                        raise KeyError
+                    gate.check_device(place, is_known=bool(is_known))
+                    for _ in range(chance.choice([1, 1, 2])):
+                        gate.run(place, lambda: hashed(chance.random()))
+                    outcome = "served"
+            except HashingBusy:
+                outcome = "refused"
+            except (KeyError, ZeroDivisionError):
+                outcome = "failed"
+            with lock:
+                done[outcome] += 1
+
+    threads = [threading.Thread(target=ask, args=(f"{seed} {number}",)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive(), "it waits for good"
+    assert not wrong, wrong
+    assert set(done) == {"served", "refused", "failed"}
+    assert done.total() == asked["all"] == 24 * 40
+    assert (gate._held, gate._waiting, gate._hashing, gate._at_device_lane) == (Counter(), {}, 0, set())
+
+
+@pytest.mark.parametrize(
+    ("ip", "client"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
+        ("2001:db8:0:2::1", "2001:db8:0:2::/64"),
+        ("::1", "::/64"),
+        ("9.9.9.9:5678", ""),
+        ("garbage", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_client_is_an_ipv4_address_or_the_64_of_an_ipv6_address(ip, client):
+    assert client_of(ip) == client
