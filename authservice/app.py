@@ -132,7 +132,7 @@ def _embed(
     if not metrics:
         overrides["METRICS"] = "off"
     settings = config.load(os.environ, overrides, is_embedded=True, has_client=mongo is not None)
-    if settings["INSTANCE_PATH"] is None:  # what several apps of a user would share is not right for any
+    if settings["INSTANCE_PATH"] is None:  # the default would be shared by all apps of this system user
         settings["INSTANCE_PATH"] = str(Path(host.instance_path) / "authservice")
     wanted = {PAGES: pages, DOCS: docs, HEALTH: health, METRICS: metrics}
     parts = frozenset(name for name, is_wanted in wanted.items() if is_wanted)
@@ -152,14 +152,14 @@ def _build(
     parts: frozenset[str] = _ALL_PARTS,
     mongo: Any = None,
 ) -> Flask:
-    """The app that serves our routes. Inside of a host it is another app than the host: neither sees the other's
+    """The app that serves our routes.
 
-    error handlers, headers, JSON, configuration or extensions.
+    It is never the host itself: neither sees the other's error handlers, headers, JSON, configuration or extensions.
     """
     app = Flask("authservice", instance_path=settings["INSTANCE_PATH"], static_folder=None)
-    # Asked four times a request whether a function is a coroutine; Flask's answer about a function never changes.
+    # Flask asks four times per request whether a function is a coroutine, which never changes.
     app.ensure_sync = functools.lru_cache(app.ensure_sync)  # type: ignore[method-assign]
-    app.url_map.merge_slashes = False  # or /users//me is a redirect, to whatever host the request names
+    app.url_map.merge_slashes = False  # or /users//me redirects to the Host that the request names
     if settings["MONGO_URI"] is None and mongo is None:
         config.require_usable(settings)
         settings |= _embedded_database(config.instance_path(settings), settings)
@@ -185,10 +185,10 @@ def _build(
             projection=projection,
         ),
     )
-    app.json = parsing.StrictJSONProvider(app)  # after flask-pymongo, which puts one of its own there
+    app.json = parsing.StrictJSONProvider(app)  # after flask-pymongo, which sets its own
     observability.init_app(app)
     api = documentation.init_app(app, is_served=DOCS in parts)
-    problems.init_app(app)  # after flask-smorest, which has a format of its own for what werkzeug refuses
+    problems.init_app(app)  # after flask-smorest, which has its own format for errors
     guards.init_app(app, jwt)
     cors.allow_origins(app, settings["CORS_ORIGINS"])
 
@@ -218,6 +218,6 @@ def _add_commands(app: Flask) -> None:
 
 
 def _embedded_database(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that it brings along."""
+    """The URI and the secret that come with it."""
     uri = embedded.find_or_start(directory, [settings["USERS_COLLECTION"]])
     return {"MONGO_URI": uri, "JWT_SECRET_KEY": settings["JWT_SECRET_KEY"] or config.development_secret(directory)}

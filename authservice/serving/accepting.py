@@ -32,7 +32,7 @@ class Acceptor:
         self._accepting = gevent.spawn(self._accept_batches)
 
     def close(self) -> None:
-        """Stop, but serve whoever is connected already.
+        """Stop accepting, but serve the connections that exist.
 
         If the master has closed its own listeners, the kernel resets every connection that is not accepted.
         """

@@ -1,4 +1,4 @@
-"""The Blueprint: its bodies are strict, and what its routes take and answer stands in the documentation."""
+"""The Blueprint of all features: strict bodies, and routes that document what they take and answer."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,22 +31,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """A Blueprint whose bodies are strict and whose refusals stand in the documentation."""
+    """A flask-smorest Blueprint with strict bodies and documented refusals."""
 
     ARGUMENTS_PARSER = BodyParser()
 
     def arguments(self, schema: type[Schema], **kwargs: Any) -> Callable[[Function], Function]:
-        """What the route takes. The schema is made once: of a class webargs would make one for each request."""
+        """Declare the body or query of a route. Given a class, webargs would create a schema for each request."""
         return super().arguments(schema(), **kwargs)  # type: ignore[no-any-return]
 
     def refusals(
         self, *refusals: type[Refusal], security: Sequence[Mapping[str, list[str]]] = (), **documented: Any
     ) -> Callable[[Function], Function]:
-        """Document a route: the refusals that it can answer, by status, and how it is guarded; without, it is open.
+        """Document the refusals of a route, by status, and its guard. Without ``security`` the route is open.
 
         ``documented`` are further members of the operation. Its operationId is the name of the function.
         """
-        by_status: dict[int, dict[type[Refusal], None]] = {}  # a set that keeps its order
+        by_status: dict[int, dict[type[Refusal], None]] = {}  # used as an ordered set
         every: tuple[type[Refusal], ...] = (*refusals, *OF_EVERY_REQUEST)
         for refusal in every:
             by_status.setdefault(refusal.status, {})[refusal] = None
@@ -68,7 +68,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 
 def no_content(headers: Mapping[str, str] | None = None) -> Response:
-    """A 204, which has no body and so no media type."""
+    """A 204 without a media type: it has no body."""
     response = Response(status=204, headers=headers)
     del response.headers["Content-Type"]
     return response

@@ -1,4 +1,4 @@
-"""The refresh token in a cookie: set, and read only where no other site can have caused the request."""
+"""The refresh token in a cookie. It is read only if no other site can have sent the request."""
 
 from flask import Response, after_this_request, request
 
@@ -9,9 +9,9 @@ COOKIE = "__Host-refresh"  # RFC 6265bis section 4.1.3.2: this host alone, over 
 
 
 def refresh_cookie() -> str | None:
-    """The refresh token of the cookie, which leaves the browser once it is good for nothing any more.
+    """The refresh token of the cookie. If the token is no longer valid, the answer deletes the cookie.
 
-    Raises CrossSiteRefused where another site may have caused the request.
+    Raises CrossSiteRefused if another site may have sent the request.
     """
     token = request.cookies.get(COOKIE)
     if token is None:
@@ -23,7 +23,7 @@ def refresh_cookie() -> str | None:
 
 
 def own_refresh_cookie() -> str | None:
-    """The refresh token of the cookie; None too where another site may have caused the request."""
+    """The refresh token of the cookie, or None, also if another site may have sent the request."""
     return request.cookies.get(COOKIE) if _is_own_script() else None
 
 
@@ -34,14 +34,14 @@ def set_refresh_cookie(response: Response, token: str, lifetime_seconds: int) ->
 
 
 def _is_own_script() -> bool:
-    """No form and no link can send X-Requested-With, and no script of another origin may: the preflight refuses it."""
+    """Forms and links cannot send X-Requested-With, and the preflight forbids it to scripts of other origins."""
     is_cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
     is_listed = request.headers.get("Origin") in current_state().settings["CORS_ORIGINS"]
     return "X-Requested-With" in request.headers and (is_listed or not is_cross_site)
 
 
 def _drop_spent_cookie(response: Response) -> Response:
-    """A cookie that was signed out with, or that is good for nothing any more, leaves the browser."""
+    """Delete the cookie after a sign-out, or if its token is no longer valid."""
     if response.status_code in (204, 401):
         response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
     return response

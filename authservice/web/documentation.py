@@ -35,11 +35,11 @@ SECURITY_SCHEMES: dict[str, dict[str, str]] = {
         " it. All other clients send the refresh token in the body, as `refreshToken`.",
     },
 }
-# For routes that read the refresh cookie, and for answers that set it.
+# For routes that read the refresh cookie; SETS_COOKIE is for answers that set it.
 REQUESTED_WITH: dict[str, Any] = {
     "in": "header",
     "name": "X-Requested-With",
-    "description": "Any value. The cookie is read only with it: no form and no link of another site can send it",
+    "description": "Any value. Without it the cookie is not read: other sites' forms and links cannot send it",
     "schema": {"type": "string", "example": "authservice"},
 }
 SETS_COOKIE: dict[str, Any] = {
@@ -48,7 +48,7 @@ SETS_COOKIE: dict[str, Any] = {
 
 
 def init_app(app: Flask, *, is_served: bool) -> Api:
-    """Bind the documentation; the caller registers each feature's blueprint on what it returns."""
+    """Set up the documentation. The caller registers the blueprints on the returned Api."""
     app.config.update(
         API_TITLE="authservice",
         API_VERSION=version("authservice"),
@@ -56,17 +56,17 @@ def init_app(app: Flask, *, is_served: bool) -> Api:
             "info": {
                 "description": DESCRIPTION,
                 "license": {"name": "MIT", "identifier": "MIT"},
-                "contact": {"name": "Whoever runs this service"},
+                "contact": {"name": "The operator of this service"},
             },
             "servers": [_server("/")],
         },
         OPENAPI_VERSION="3.1.0",
     )
     api = Api()
-    api.DEFAULT_ERROR_RESPONSE_NAME = None  # every refusal is listed by its status instead
+    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each route lists its refusals by status
     api.init_app(app)
     for name in [*api.spec.components.schemas]:
-        del api.spec.components.schemas[name]  # flask-smorest's own, of errors and pages: ours are others
+        del api.spec.components.schemas[name]  # flask-smorest's schemas for errors and pages, which we do not use
     for name, scheme in SECURITY_SCHEMES.items():
         api.spec.components.security_scheme(name, scheme)
     if is_served:
@@ -91,7 +91,7 @@ def add_profile(api: Api, profile: Profile, schemas: Iterable[type[Schema]]) -> 
         fields = {}
         for field_name, field in (profile.schema.load_fields if is_body else profile.schema.dump_fields).items():
             fields[field_name] = copy.copy(field)
-            # Users who were there before the field lack it, so no answer promises it.
+            # Users who signed up before the field existed do not have it, so no answer requires it.
             fields[field_name].required = field.required and is_sign_up
         name = schema.__name__.removesuffix("Schema")
         api.spec.components.schema(name, schema=schema.from_dict(fields))

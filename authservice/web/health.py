@@ -1,4 +1,4 @@
-"""Whether the service lives and is ready, and its figures."""
+"""Liveness, readiness and metrics."""
 
 from flask import Flask, Response, request
 from marshmallow import Schema, fields
@@ -8,11 +8,13 @@ from authservice.state import current_state
 from authservice.store import client, indexes
 from authservice.web.blueprint import Blueprint
 
-AT_METRICS_ADDRESS = "authservice.at_metrics_address"  # in the WSGI environ of what came in there, set by the worker
+AT_METRICS_ADDRESS = (
+    "authservice.at_metrics_address"  # in the WSGI environ of requests to that address, set by the worker
+)
 METRICS_MEDIA_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
-blueprint = Blueprint("health", __name__, description="Whether the service lives and is ready")
-metrics_blueprint = Blueprint("metrics", __name__, description="Figures for Prometheus")
+blueprint = Blueprint("health", __name__, description="Liveness and readiness")
+metrics_blueprint = Blueprint("metrics", __name__, description="Metrics for Prometheus")
 
 
 class HealthSchema(Schema):
@@ -20,7 +22,7 @@ class HealthSchema(Schema):
 
 
 def keep_apart(app: Flask, metrics_at: str) -> None:
-    """Where the figures have an address of their own, nothing else is served there."""
+    """If metrics have an address of their own, serve nothing else there but /healthz."""
     if ":" in metrics_at:
         app.before_request(_serve_nothing_else_there)
 
@@ -31,7 +33,7 @@ def keep_apart(app: Flask, metrics_at: str) -> None:
 def check_health() -> dict[str, str]:
     """Say whether the process lives
 
-    It asks nobody else: a database that is away is no reason to restart the service.
+    It does not ask the database: if that is down, a restart of the service does not help.
     """
     return {"status": "ok"}
 
@@ -42,7 +44,7 @@ def check_health() -> dict[str, str]:
 def check_readiness() -> dict[str, str]:
     """Say whether requests can be served
 
-    They can when the database answers within its time-out, and can take new users.
+    It is ready if the database answers within its time-out and accepts new users.
     """
     client.ping()
     indexes.ensure_indexes()
@@ -53,9 +55,9 @@ def check_readiness() -> dict[str, str]:
 @metrics_blueprint.response(200, content_type=METRICS_MEDIA_TYPE, schema={"type": "string"})
 @metrics_blueprint.refusals(errors.NotFound)
 def show_metrics() -> Response:
-    """Show the figures of all workers to Prometheus
+    """Show the metrics of all workers to Prometheus
 
-    FLASK_METRICS can switch this off, or keep it to an address that serves nothing else but /healthz.
+    FLASK_METRICS can switch this off, or move it to an address that serves only this and /healthz.
     """
     if current_state().settings["METRICS"] != "on" and AT_METRICS_ADDRESS not in request.environ:
         raise errors.NotFound
@@ -63,7 +65,7 @@ def show_metrics() -> Response:
 
 
 def _serve_nothing_else_there() -> None:
-    """The address that FLASK_METRICS names is open to those who may see figures, and not to users."""
+    """The address in FLASK_METRICS is for operators, not for users."""
     rule = request.url_rule
     if AT_METRICS_ADDRESS in request.environ and (rule is None or rule.rule not in ("/metrics", "/healthz")):
         raise errors.NotFound

@@ -11,11 +11,11 @@ from authservice import audit
 from authservice.web.problems import CLIENT_REQUEST_ID, REQUEST_ID
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
-_encode = json.JSONEncoder(default=str).encode  # made once: json.dumps would make one for each line
+_encode = json.JSONEncoder(default=str).encode  # json.dumps would create one for each line
 
 
 class JSONFormatter(logging.Formatter):
-    """One line a record: JSON escapes whatever a stranger put in, so no input can break or forge a line."""
+    """One line per record. JSON escapes all input, so no client can break or forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -31,7 +31,7 @@ class JSONFormatter(logging.Formatter):
                 line["clientRequestId"] = environ[CLIENT_REQUEST_ID]
         line |= given
         if record.exc_info:
-            # The trace without the exception's own text, which may hold an e-mail or a URI's password.
+            # Without the text of the exception, which may hold an e-mail or the password of a URI.
             frames = traceback.extract_tb(record.exc_info[2])
             line["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         return _encode(line)
@@ -42,9 +42,9 @@ _to_stderr.setFormatter(JSONFormatter())
 
 
 def write_to_stderr() -> None:
-    """Take over the logger of the package. An app that embeds the service configures its log itself."""
+    """Configure the logger of the package. An app that embeds the service configures logging itself."""
     log = logging.getLogger("authservice")
-    log.addHandler(_to_stderr)  # a second time it does nothing
+    log.addHandler(_to_stderr)  # no effect the second time
     log.setLevel(logging.INFO)
     log.propagate = False
-    audit.log.setLevel(logging.INFO)  # on the command line too, which keeps all other lines to itself
+    audit.log.setLevel(logging.INFO)  # also on the command line, which hides all other lines

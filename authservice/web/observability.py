@@ -1,4 +1,4 @@
-"""Being seen: request ids, one log line a request, figures."""
+"""Observability: a request id, a log line and metrics for each request."""
 
 import functools
 import ipaddress
@@ -18,7 +18,7 @@ from authservice.web.timing import ARRIVED
 
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-_OF_EVERY_ANSWER = [*SECURITY_HEADERS.items(), ("Cache-Control", "no-store")]  # where it says nothing else itself
+_OF_EVERY_ANSWER = [*SECURITY_HEADERS.items(), ("Cache-Control", "no-store")]  # unless the answer sets them itself
 
 log = logging.getLogger("authservice")
 
@@ -29,9 +29,9 @@ def init_app(app: Flask) -> None:
 
 
 def _observed(answer: WSGIApplication) -> WSGIApplication:
-    """Give each request an id, and each answer its headers, its log line and its place in the figures.
+    """Give each request an id, and each answer its headers, its log line and its metrics.
 
-    Around Flask and not in its hooks: what every request pays for is cheap here.
+    This is WSGI and not a Flask hook because every request pays for it.
     """
 
     def observe(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -59,22 +59,22 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
 
 @functools.lru_cache(1_024)
 def _address(given: str) -> str:
-    """The client's address as ``ipaddress`` writes it; empty where it is none: a proxy may forward anything."""
+    """The client's address as ``ipaddress`` writes it. Empty if it is not an address: a proxy may forward anything."""
     try:
         address = ipaddress.ip_address(given)
     except ValueError:
         return ""
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
-    # A scope may be any text, and means nothing beyond the machine that wrote it.
+    # A scope can be any text, and has a meaning only on the machine that added it.
     return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
 
 
 def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
-    """Called while Flask still knows the request."""
+    """Log and count the answer, while the request context is still there."""
     method = environ["REQUEST_METHOD"]
     if method not in _METHODS:
-        method = "other"  # a stranger's words are no labels
+        method = "other"  # clients must not create labels
     rule = request.url_rule
     route = rule.rule if rule else "none"
     requests, request_seconds = _figures(method, route, status)
@@ -94,11 +94,11 @@ def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     }
     if CLIENT_REQUEST_ID in environ:
         about["clientRequestId"] = environ[CLIENT_REQUEST_ID]
-    # Not log.info, which looks for the file and the line of its caller.
+    # Not log.info, which looks up the file and line of its caller.
     log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "request", (), None, extra=about))
 
 
 @functools.lru_cache(1_024)
 def _figures(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Kept: to look a figure up by its labels costs more than to count."""
+    """Cached, because looking a metric up by its labels costs more than counting."""
     return metrics.requests.labels(method, route, str(status)), metrics.request_seconds.labels(method, route)

@@ -1,4 +1,4 @@
-"""What people open in a browser: / links the rest, /app/ is the Ionic client, /docs is Swagger UI on our own API."""
+"""Pages for browsers: / links the others, /app/ is the Ionic client, /docs is Swagger UI for this API."""
 
 import secrets
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from authservice.config import checkout
 from authservice.web.readme import IMAGES_URL, render
 
 STATIC = Path(__file__).parent.parent / "static"
-CLIENT = STATIC / "client"  # made of client/ by tools/build_client.py
+CLIENT = STATIC / "client"  # built from client/ by tools/build_client.py
 IMAGES = STATIC.parent.parent / "docs" / "images"  # in the repository
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 NONCE_PLACEHOLDER = "__CSP_NONCE__"  # in client/index.html
@@ -24,12 +24,12 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _OWN_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self'"
-# Swagger UI's style sheet holds its icons as data: URLs. Its style attributes are set by script, which needs no leave.
+# Swagger UI's style sheet has icons as data: URLs. Scripts set its style attributes, which the policy allows.
 _DOCS_PAGE = f"{_POLICY}; style-src 'self'; img-src 'self' data:"
 
 
 def blueprint(*, has_pages: bool, has_docs: bool) -> Blueprint:
-    """The pages that are wanted, and the files of all of them."""
+    """The wanted pages, and their files."""
     pages = Blueprint("pages", __name__)
     files = ",".join(sorted(path.name for path in STATIC.iterdir() if path.suffix in (".css", ".js", ".svg")))
     # Exactly those names: an app that embeds the service has a folder of its own at /static/.
@@ -44,12 +44,12 @@ def home() -> Response:
 
 
 def app_without_slash() -> BaseResponse:
-    """Relative, so that it stays on the scheme and host that the browser knows, whatever proxy is in between."""
+    """Relative, so that the browser stays on its scheme and host behind any proxy."""
     return redirect("app/", 308)
 
 
 def app() -> Response:
-    """The client, with a nonce for the style elements that Ionic makes: new for each answer, so never cached."""
+    """The client, with a nonce for Ionic's style elements. The nonce is new for each answer, so nothing is cached."""
     html = (CLIENT / "index.html").read_text()
     nonce = secrets.token_urlsafe(16)
     response = Response(html.replace(NONCE_PLACEHOLDER, nonce), mimetype="text/html")

@@ -1,4 +1,4 @@
-"""The README as HTML that a strict Content-Security-Policy allows, with anchors, and with what only works here."""
+"""The README as HTML for a strict Content-Security-Policy, with anchors and without links that lead nowhere."""
 
 import functools
 import itertools
@@ -81,7 +81,7 @@ def _without_dead_links(tokens: Sequence[Token]) -> list[Token]:
     return kept
 
 
-# A keyboard scrolls only what it can reach: what is wider than a phone gets a place in the order of tabs.
+# The keyboard scrolls only focusable elements, so blocks wider than a phone are in the tab order.
 def _fence(_: object, tokens: Sequence[Token], index: int, *__: Any) -> str:
     return f'<pre tabindex="0"><code>{escape(tokens[index].content)}</code></pre>\n'
 
