@@ -7,6 +7,7 @@ import logging
 import os
 import pwd
 import uuid
+from types import TracebackType
 from typing import Any
 
 from flask import g, has_request_context
@@ -14,6 +15,10 @@ from flask import g, has_request_context
 _COMMAND_ID = "audit_command_id"
 
 log = logging.getLogger(__name__)
+
+
+class Withheld(Exception):
+    """In the log, the name of an exception's class in place of its text, which may hold an e-mail or a secret."""
 
 
 def record(
@@ -40,6 +45,11 @@ def record(
         who = {"actorId": None, "targetId": target_id, "via": "cli", "requestId": g.get(_COMMAND_ID)}
         who["operator"] = _operator()
     log.log(level, event, extra={"outcome": outcome, **who, **facts})
+
+
+def without_text(error: Exception) -> tuple[type[Exception], Exception, TracebackType | None]:
+    """As ``exc_info`` of a log line: any format then shows where it was raised, and none what it says."""
+    return Withheld, Withheld(type(error).__name__), error.__traceback__
 
 
 def _operator() -> str:

@@ -5,12 +5,12 @@ What a receiver raises is logged: it changes no answer, and every other receiver
 
 import inspect
 import logging
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 from blinker import NamedSignal, Namespace
 
+from authservice import audit
 from authservice.state import current_state, in_app
 from authservice.store.users import User
 
@@ -84,7 +84,7 @@ def send(signal: NamedSignal, user: User) -> None:
     app = current_state().app
     for receiver in [*signal.receivers_for(app)]:
         try:
-            with in_app():
+            with in_app(with_request=True):
                 call = app.ensure_sync(receiver) if inspect.iscoroutinefunction(receiver) else receiver
                 call(app, user=user)
         except Exception as error:
@@ -92,14 +92,12 @@ def send(signal: NamedSignal, user: User) -> None:
 
 
 def _record(signal: NamedSignal, receiver: Callable[..., Any], error: Exception) -> None:
-    """Without the text of the exception, which may hold an e-mail or a secret."""
-    frames = traceback.extract_tb(error.__traceback__)
     log.error(
         "receiver_failed",
+        exc_info=audit.without_text(error),
         extra={
             "signal": signal.name,
             "receiver": getattr(receiver, "__qualname__", type(receiver).__qualname__),
             "error": type(error).__name__,
-            "trace": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
         },
     )

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
 if TYPE_CHECKING:  # each part is defined above this floor, by the module that uses it
     from pymongo import MongoClient
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # each part is defined above this floor, by the module that u
     from authservice.web.profile import Profile
 
 _NAME = "authservice"
+ENVIRON_OF_HOST = "authservice.environ_of_host"  # in the WSGI environ, if an app embeds the service
 
 
 @dataclass(frozen=True, repr=False, eq=False, slots=True)  # no repr: the settings hold secrets
@@ -57,7 +58,12 @@ def current_state() -> State:
     return state
 
 
-def in_app() -> AbstractContextManager[object]:
-    """The context of the app whose users these are: what is called in it may be code of that app."""
+def in_app(*, with_request: bool = False) -> AbstractContextManager[object]:
+    """The context of the app whose users these are: what is called in it may be code of that app.
+
+    ``with_request``: with the request as that app sees it, without which it can build no URL.
+    """
     app = current_state().app
-    return nullcontext() if current_app._get_current_object() is app else app.app_context()  # type: ignore[attr-defined]
+    if current_app._get_current_object() is app:  # type: ignore[attr-defined]
+        return nullcontext()
+    return app.request_context(request.environ[ENVIRON_OF_HOST]) if with_request else app.app_context()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from authservice import audit
 from authservice.config import ConfigurationError, import_named
 from authservice.errors import InternalError, Refusal
 from authservice.security import strict_json
@@ -38,7 +39,7 @@ def own_claims(function: Callable[[Any], Any] | None, user: object) -> dict[str,
     except Refusal:  # such as DatabaseUnavailable, where it calls our own code
         raise
     except Exception as error:
-        log.exception("claims_failed", extra={"error": type(error).__name__})
+        log.error("claims_failed", exc_info=audit.without_text(error), extra={"error": type(error).__name__})
         raise InternalError from None
     if not isinstance(said, dict):
         log.error("claims_refused", extra={"reason": f"the function must return a dict, not {type(said).__name__}"})

@@ -119,7 +119,7 @@ def issue_access(user: Holder, session_id: str, lifetime: timedelta) -> str:
     Raises InternalError if the app's own claims do not fit.
     """
     short = [role for role in user.roles if len(role) <= _ROLE_MAX_CHARACTERS]
-    with in_app():
+    with in_app(with_request=True):
         own = policy().own_claims(user)
     claims = {**own, "email": user.email, "roles": short[:ROLES_MAX], "sid": session_id}
     with policy().app.app_context():

@@ -12,6 +12,7 @@ from werkzeug.routing import MapAdapter, RequestRedirect, Rule
 from werkzeug.security import safe_join
 
 from authservice.config import ConfigurationError
+from authservice.state import ENVIRON_OF_HOST
 
 
 def checked_prefix(url_prefix: str | None) -> str:
@@ -44,8 +45,8 @@ def mount(service: Flask, host: Flask, prefix: str) -> None:
         if prefix and not inner:  # relative: no header of the request has a say in it
             start_response("308 Permanent Redirect", [("Location", f"{prefix.rpartition('/')[2]}/")])
             return []
-        script_name = environ.get("SCRIPT_NAME", "") + prefix
-        return service.wsgi_app({**environ, "SCRIPT_NAME": script_name, "PATH_INFO": inner}, start_response)
+        mounted = {"SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix, "PATH_INFO": inner}
+        return service.wsgi_app({**environ, **mounted, ENVIRON_OF_HOST: environ}, start_response)
 
     host.wsgi_app = serve  # type: ignore[method-assign]
 

@@ -12,7 +12,7 @@ from marshmallow import Schema, fields
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from authservice import errors
+from authservice import audit, errors
 from authservice.errors import Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -177,5 +177,5 @@ def _code(status: int) -> str:
 
 def _render_crash(error: Exception) -> Response:
     """A fault of ours: logged with its trace, told to nobody."""
-    log.exception("crash", extra={"error": type(error).__name__})
+    log.error("crash", exc_info=audit.without_text(error), extra={"error": type(error).__name__})
     return render(errors.InternalError())

@@ -5,7 +5,7 @@ import gc
 import json
 
 import pytest
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request, session, url_for
 
 from authservice import AuthService, User, password_changed, signed_in, signed_out, user_created, user_deleted
 from authservice.store import users as store
@@ -311,3 +311,40 @@ def test_a_host_deletes_the_todos_of_who_is_deleted(host):
     assert alice["user"]["id"] not in host.todos
     assert host.test_cli_runner().invoke(args=["users", "delete", BOB, "--yes"]).exit_code == 0
     assert host.todos == {}
+
+
+def test_a_receiver_in_a_host_has_the_request_as_the_host_sees_it(host):
+    host.add_url_rule("/todos/<int:number>", "todo", lambda number: "")
+    host.secret_key = SECRET
+    seen = []
+
+    @host.teardown_request
+    def forget(error):
+        seen.append("torn down")
+
+    def link(sender, user):
+        seen.extend([url_for("todo", number=1, _external=True), request.path, request.headers["X-Own"], dict(session)])
+
+    with connected(user_created, link, host):
+        client = host.test_client()
+        with client.session_transaction(base_url="http://example.com") as visit:
+            visit["language"] = "fr"
+        seen.clear()
+        headers = {"X-Own": "yes"}
+        created = client.post("/identity/users", json=PERSON, headers=headers, base_url="http://example.com")
+        assert_ok(created, 201)
+    assert [one for one in seen if one != "torn down"] == [
+        "http://example.com/todos/1", "/identity/users", "yes", {"language": "fr"},
+    ]  # fmt: skip
+    assert seen.count("torn down") == 2  # each receiver has a request of its own
+
+
+def test_a_plain_log_of_a_host_shows_where_a_receiver_failed_and_not_its_words(host, caplog):
+    def fail(sender, user):
+        raise KeyError(user.email)
+
+    with connected(user_created, fail, host):
+        assert_ok(host.test_client().post("/identity/users", json=PERSON), 201)
+    assert "in fail" in caplog.text
+    assert "KeyError" in caplog.text
+    assert ALICE not in caplog.text
