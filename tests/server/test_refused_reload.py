@@ -123,7 +123,7 @@ def test_several_faults_are_reported_in_one_line(serve, tmp_path):
         file.write_text("*")
     assert hang_up(service) == (
         "the service cannot start: FLASK_BCRYPT_QUEUE must be a whole number from 0 to 1000, not '*'; "
-        "FLASK_CORS_ORIGINS must be origins separated by commas, such as https://app.example.com; '*' is none"
+        "FLASK_CORS_ORIGINS must be origins separated by commas, such as https://app.example.com, not '*'"
     )
 
 
