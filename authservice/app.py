@@ -19,9 +19,11 @@ from authservice.auth.schemas import UserSchema
 from authservice.cli import check
 from authservice.cli import users as user_commands
 from authservice.errors import Refusal
+from authservice.limits import budgets
 from authservice.security import passwords, tokens
 from authservice.state import State
 from authservice.store import client
+from authservice.store import limits as counters
 from authservice.store.indexes import UserIndexes
 from authservice.store.resilience import Resilience
 from authservice.store.session_batch import SessionLookups
@@ -169,6 +171,8 @@ def _build(
     projection = projection_of(own_profile.attributes if own_profile else ())
     jwt = JWTManager(app)
     users_collection = client.connect(app, settings) if mongo is None else client.adopt(mongo, settings)
+    limits = budgets.of_settings(settings)
+    counters_collection = counters.of_database(users_collection)
     state.bind(
         app,
         State(
@@ -176,8 +180,10 @@ def _build(
             settings=MappingProxyType(settings),
             client=users_collection.database.client,
             users=users_collection,
+            counters=counters_collection,
+            limits=limits,
             resilience=Resilience.of(users_collection.database.client, settings["MONGO_TIMEOUT_MS"] / 1_000),
-            indexes=UserIndexes(users_collection),
+            indexes=UserIndexes(users_collection, counters_collection if limits.is_on else None),
             lookups=SessionLookups(users_collection, projection),
             hasher=passwords.init_app(app, settings),
             tokens=tokens.init_app(app, settings),
@@ -219,5 +225,5 @@ def _add_commands(app: Flask) -> None:
 
 def _embedded_database(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The URI and the secret that come with it."""
-    uri = embedded.find_or_start(directory, [settings["USERS_COLLECTION"]])
+    uri = embedded.find_or_start(directory, [settings["USERS_COLLECTION"], counters.NAME])
     return {"MONGO_URI": uri, "JWT_SECRET_KEY": settings["JWT_SECRET_KEY"] or config.development_secret(directory)}

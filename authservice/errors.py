@@ -28,6 +28,7 @@ Code raises a refusal where it learns the reason, and ``web/problems.py`` render
     |-- MediaTypeUnsupported  415 media_type_unsupported
     |-- RangeNotSatisfiable   416 range_not_satisfiable
     |-- ValidationFailed      422 validation_failed
+    |-- TooManyAttempts       429 too_many_attempts
     |-- HeadersTooLarge       431 headers_too_large
     |-- InternalError         500 internal_error
     |-- HashingBusy           503 hashing_busy
@@ -57,7 +58,7 @@ class Refusal(Exception):
     title: ClassVar[str]
     explanation: ClassVar[str]
     challenge_error: ClassVar[str | None] = None  # the error attribute of RFC 6750 section 3.1
-    retry_after_seconds: ClassVar[int | None] = None
+    retry_after_seconds: int | None = None
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(self.code)
@@ -209,6 +210,15 @@ class ValidationFailed(Refusal):
         self.faults = tuple(faults)
 
 
+class TooManyAttempts(Refusal):
+    status, code, title = 429, "too_many_attempts", "Too many attempts"
+    explanation = "Nothing was checked. Try again after the number of seconds in Retry-After."
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
 class HeadersTooLarge(Refusal):
     status, code, title = 431, "headers_too_large", "The headers are too large"
     explanation = "A request can have at most 100 headers of 8,190 bytes each, and 32,768 bytes before its body."
@@ -220,8 +230,6 @@ class InternalError(Refusal):
 
 
 class HashingBusy(Refusal):
-    """The hashing gate is full: nothing was checked and nothing was written."""
-
     status, code, title = 503, "hashing_busy", "Too many passwords are being checked"
     explanation = "Nothing was changed. Try again after the number of seconds in Retry-After."
     retry_after_seconds = 1
@@ -236,8 +244,6 @@ class UsersCollectionUnfit(Refusal):
 
 
 class DatabaseUnavailable(Refusal):
-    """The database did not answer within its timeout. The service never guesses."""
-
     status, code, title = 503, "database_unavailable", "The database does not answer"
     explanation = "Try again after the number of seconds in Retry-After."
     retry_after_seconds = 2

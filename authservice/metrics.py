@@ -31,6 +31,10 @@ hashing_depth = Gauge(
 )
 hashing_refused = Counter("authservice_password_hashes_refused", "Passwords refused because too many were waiting.")
 sign_ins = Counter("authservice_sign_ins", "Sign-ins.", ["outcome"])
+attempts_refused = Counter("authservice_attempts_refused", "Attempts refused because a budget was spent.", ["budget"])
+client_addresses = Counter(
+    "authservice_client_addresses", "Requests to routes with a limit, by the kind of the client's address.", ["kind"]
+)
 _build_info = Gauge(
     "authservice_build_info",
     "Always 1; the label is the version of authservice that is running.",

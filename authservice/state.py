@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # each part is defined above this floor, by the module that u
     from pymongo import MongoClient
     from pymongo.collection import Collection
 
+    from authservice.limits.budgets import Limits
     from authservice.security.passwords import PasswordHasher
     from authservice.security.tokens import TokenPolicy
     from authservice.store.indexes import UserIndexes
@@ -30,6 +31,8 @@ class State:
     settings: Mapping[str, Any]
     client: "MongoClient[dict[str, Any]]"
     users: "Collection[dict[str, Any]]"
+    counters: "Collection[dict[str, Any]]"  # of the limits
+    limits: "Limits"
     resilience: "Resilience"
     indexes: "UserIndexes"
     lookups: "SessionLookups"

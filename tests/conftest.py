@@ -122,6 +122,7 @@ def settings(mongo_uri: str) -> dict[str, Any]:
         "JWT_SECRET_KEY": SECRET,
         "BCRYPT_LOG_ROUNDS": 4,
         "BCRYPT_QUEUE": 100,
+        "LIMITS": "off",  # tests sign in more often than a person; tests/limits has them on
     }
 
 

@@ -24,6 +24,7 @@ def free_port() -> int:
 class Service:
     """``gunicorn wsgi:app`` as in the README. An empty string in ``environment`` removes the variable.
 
+    The limits are off, because tests sign in more often than a person. FLASK_LIMITS="" makes them as shipped.
     ``command`` replaces the arguments of ``python``.
     """
 
@@ -40,7 +41,13 @@ class Service:
         self.log = log
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        whole = {**os.environ, **environment, "PORT": str(self.port), "FLASK_RUN_PORT": str(self.port)}
+        whole = {
+            **os.environ,
+            "FLASK_LIMITS": "off",
+            **environment,
+            "PORT": str(self.port),
+            "FLASK_RUN_PORT": str(self.port),
+        }
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [python, *(command or ("-m", "gunicorn", app))],

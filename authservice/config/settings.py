@@ -10,6 +10,7 @@ from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError
 
 from authservice.config import mongo_uri
+from authservice.config.rates import parse_networks, parse_rate
 
 # The development servers of Ionic, Angular and Vite, and the web views of Capacitor 3 to 7 and older Ionic versions.
 DEVELOPMENT_ORIGINS = (
@@ -104,6 +105,12 @@ def _collection(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> str:
+    if text not in ("on", "off"):
+        raise ValueError(f"must be on or off, not {text[:40]!r}")
+    return text
+
+
 def _metrics(text: str) -> str:
     if text in ("on", "off"):
         return text
@@ -178,5 +185,26 @@ SETTINGS = (
         _integer(0, 100_000),
         None,
         "connections that one address may have of a worker's; unset: a tenth; 0, and behind trusted proxies: no limit",
+    ),
+    Setting("LIMITS", _switch, "on", "`off` switches off all limits of attempts"),
+    Setting(
+        "LIMIT_SIGN_IN_CLIENT", parse_rate, "20/10m", "failed sign-ins of a client: 20 at once, all back in 10 minutes"
+    ),
+    Setting("LIMIT_SIGN_IN_ACCOUNT_CLIENT", parse_rate, "5/25m", "failed sign-ins of a client at one account"),
+    Setting("LIMIT_SIGN_IN_ACCOUNT", parse_rate, "50/1h", "failed sign-ins of all clients at one account"),
+    Setting(
+        "LIMIT_SIGN_IN_DEVICE",
+        parse_rate,
+        "10/10m",
+        "failed sign-ins of a known device at one account, in place of the three above",
+    ),
+    Setting("LIMIT_PASSWORD_CHECK", parse_rate, "5/5m", "wrong current passwords of a user, at a change or deletion"),
+    Setting("LIMIT_SIGN_UP", parse_rate, "5/30m", "sign-ups of a client, also refused ones"),
+    Setting("LIMIT_REFRESH", parse_rate, "10/100s", "refreshes of a session"),
+    Setting(
+        "LIMIT_EXEMPT",
+        parse_networks,
+        None,
+        "networks whose clients have no limit of their own, separated by commas; those of accounts stay",
     ),
 )

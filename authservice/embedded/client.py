@@ -14,7 +14,7 @@ from authservice.embedded import folder, keeper
 from authservice.embedded.folder import EmbeddedUnavailable
 
 DATABASE = "authexample"  # the tutorial's name
-COLLECTIONS = ("users",)
+COLLECTIONS = ("users", "limits")
 
 
 @dataclass(frozen=True)

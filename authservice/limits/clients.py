@@ -1,0 +1,43 @@
+"""Clients: the addresses that share a budget."""
+
+import functools
+import ipaddress
+from dataclasses import dataclass
+
+from authservice.config import Network
+
+IPV4, IPV6, EXEMPT, UNDECLARED_PROXY, UNKNOWN = KINDS = ("ipv4", "ipv6", "exempt", "undeclared_proxy", "unknown")
+_SITE_FACTOR = 8  # a /48 has 65,536 networks of clients, and one owner
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request comes from. ``shares`` are its subjects, each with the number of clients that it counts for.
+
+    Without shares it has no budget: what it does counts for the account alone.
+    """
+
+    address: str | None
+    kind: str
+    shares: tuple[tuple[str, int], ...] = ()
+
+
+NO_CLIENT = Client(None, UNKNOWN)  # the command line, and tests
+
+
+@functools.lru_cache(1_024)
+def client_at(address: str | None, exempt: tuple[Network, ...]) -> Client:
+    """The client with an address; text that is not an address has no budget."""
+    try:
+        parsed = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return Client(None, UNKNOWN)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed
+    if any(parsed in network for network in exempt):
+        return Client(str(parsed), EXEMPT)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return Client(str(parsed), IPV4, ((str(parsed), 1),))
+    # A household or a host usually has a /64, so an address within it costs nothing. A site has a /48.
+    shares = [(str(ipaddress.ip_network((parsed, bits), strict=False)), n) for bits, n in ((64, 1), (48, _SITE_FACTOR))]
+    return Client(str(parsed), IPV6, tuple(shares))
