@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 
 from authservice.admin import service as admin
 from authservice.auth import service as auth
+from authservice.limits.clients import NO_CLIENT
 from authservice.store.users import User
 from authservice.users import service as users
 from authservice.users.schemas import SignUpSchema
@@ -64,7 +65,7 @@ def auth_client(app: Flask) -> Callable[..., FlaskClient]:
 
     def sign_in(user: User, password: str = PASSWORD) -> FlaskClient:
         with app.app_context():
-            signed_in = auth.sign_in(user.email, password, None, "pytest")
+            signed_in = auth.sign_in(user.email, password, NO_CLIENT, "pytest")
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {signed_in.token}"
         return client

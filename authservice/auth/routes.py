@@ -17,6 +17,7 @@ from authservice.auth.schemas import (
 )
 from authservice.auth.service import SignedIn
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
+from authservice.web.clients import current_client
 from authservice.web.cookies import own_refresh_cookie, refresh_cookie, set_refresh_cookie
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import (
@@ -42,6 +43,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing
 @blueprint.refusals(
     *OF_BODY,
     errors.CredentialsInvalid,
+    errors.TooManyAttempts,
     errors.HashingBusy,
     errors.DatabaseUnavailable,
     parameters=[REQUESTED_WITH],
@@ -56,7 +58,7 @@ def sign_in(body: dict[str, Any]) -> Any:
     replaced = own_refresh_cookie() if by_cookie else None
     try:
         signed_in = service.sign_in(
-            body["email"], body["password"], request.remote_addr or None, request.user_agent.string, replaced
+            body["email"], body["password"], current_client(), request.user_agent.string, replaced
         )
     except errors.CredentialsInvalid:
         wait_for_the_grid()

@@ -15,6 +15,8 @@ from authservice.errors import (
     TokenInvalid,
     TokenReused,
 )
+from authservice.limits import budgets
+from authservice.limits.clients import Client
 from authservice.security import emails, passwords, tokens
 from authservice.security.tokens import Claims
 from authservice.store import lookup, sessions, users
@@ -37,38 +39,38 @@ class SignedIn:
 
 
 def sign_in(
-    email: str, password: str, ip: str | None, user_agent: str, replaced_refresh_token: str | None = None
+    email: str, password: str, client: Client, user_agent: str, replaced_refresh_token: str | None = None
 ) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
     The new session replaces the session of ``replaced_refresh_token``, which may belong to another user.
     Unknown e-mail, wrong password, disabled user and broken hash get the same refusal after the same work.
-    Raises CredentialsInvalid, HashingBusy, DatabaseUnavailable.
+    Raises CredentialsInvalid, TooManyAttempts, HashingBusy, DatabaseUnavailable.
     """
-    for _ in range(_TRIES):
-        with passwords.enter(ip) as place:  # first: under overload most are refused here, which must be cheap
-            found = lookup.find_with_password(emails.spellings(email))
-            user, stored = found if found else (None, users.NO_PASSWORD)
-            may_sign_in = user is not None and not user.is_disabled
-            check = passwords.check_password(
-                place, password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in
-            )
-        if user is None or not may_sign_in or not check.matches:
-            metrics.sign_ins.labels("refused").inc()
-            audit.record("sign_in", "refused", target_id=user.id if user else None)
-            raise CredentialsInvalid
-        session = new_session(ip, user_agent)
-        signed_in = pair(user, session)
-        if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
-            metrics.sign_ins.labels("ok").inc()
-            audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
-            end_replaced(replaced_refresh_token, user)
-            signals.send(signals.signed_in, user)
-            return signed_in
-        # The document has changed since the check: another sign-in renewed the hash, or the password is new.
-    metrics.sign_ins.labels("refused").inc()
-    audit.record("sign_in", "refused", target_id=user.id if user else None)
-    raise CredentialsInvalid
+    with budgets.for_sign_in(client, email) as attempt:
+        for _ in range(_TRIES):
+            with passwords.enter(client.address) as place:  # under overload most are refused here, which must be cheap
+                found = lookup.find_with_password(emails.spellings(email))
+                user, stored = found if found else (None, users.NO_PASSWORD)
+                may_sign_in = user is not None and not user.is_disabled
+                attempt.take()
+                check = passwords.check_password(
+                    place, password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in
+                )
+            if user is None or not may_sign_in or not check.matches:
+                break
+            session = new_session(client.address, user_agent)
+            signed_in = pair(user, session)
+            if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
+                metrics.sign_ins.labels("ok").inc()
+                audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
+                end_replaced(replaced_refresh_token, user)
+                signals.send(signals.signed_in, user)
+                return signed_in
+            # The document has changed since the check: another sign-in renewed the hash, or the password is new.
+        metrics.sign_ins.labels("refused").inc()
+        audit.record("sign_in", "refused", target_id=user.id if user else None)
+        raise CredentialsInvalid
 
 
 def refresh(refresh_token: str) -> SignedIn:

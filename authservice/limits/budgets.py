@@ -5,8 +5,7 @@ Sources: OWASP ASVS 5.0 section 6.3.1, RFC 6585 section 4 for the 429.
 
 import hmac
 import math
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event
@@ -29,8 +28,8 @@ SIGN_IN_CLIENT, SIGN_IN_ACCOUNT_CLIENT, SIGN_IN_ACCOUNT = "sign_in_client", "sig
 SIGN_IN_DEVICE, PASSWORD_CHECK, SIGN_UP, REFRESH = "sign_in_device", "password_check", "sign_up", "refresh"
 SIGN_IN_ATTEMPTS = "sign_in_attempts"  # of a client at one worker, whatever becomes of them
 LIMITED = "limited"  # the routes of the app that embeds the service
-_STORED = (SIGN_IN_CLIENT, SIGN_IN_ACCOUNT_CLIENT, SIGN_IN_ACCOUNT, SIGN_IN_DEVICE, PASSWORD_CHECK, SIGN_UP, LIMITED)
-_IN_SETTINGS = (*_STORED[:-1], REFRESH)
+STORED = (SIGN_IN_CLIENT, SIGN_IN_ACCOUNT_CLIENT, SIGN_IN_ACCOUNT, SIGN_IN_DEVICE, PASSWORD_CHECK, SIGN_UP, LIMITED)
+_IN_SETTINGS = (*STORED[:-1], REFRESH)
 _ATTEMPTS = Rate(120, 60)
 _KEY_INFO = b"authservice: limits of "
 _HASH_BYTES = 12
@@ -50,19 +49,9 @@ class Limits:
     is_proxy_told: Event = field(default_factory=Event)  # whether the log has the warning of web/clients.py
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A budget that is not full. The rate of a route of an app is known to the app alone."""
-
-    budget: str
-    left: int | None
-    burst: int | None
-    full_in_seconds: int
-
-
 def of_settings(settings: Mapping[str, Any]) -> Limits:
     """Services that share a database and a secret, but not the users, share no budget either."""
-    for name in (*_STORED, REFRESH, SIGN_IN_ATTEMPTS):
+    for name in (*STORED, REFRESH, SIGN_IN_ATTEMPTS):
         metrics.attempts_refused.labels(name)  # a counter that nobody has seen at 0 hides its first increase
     for kind in KINDS:
         metrics.client_addresses.labels(kind)
@@ -77,35 +66,52 @@ def of_settings(settings: Mapping[str, Any]) -> Limits:
     )
 
 
-def refuse_flood(client: Client, email: str) -> None:
-    """Refuse a sign-in that the worker itself knows to be one too many, before anything is read or hashed.
+class SignInAttempt:
+    """What an attempt to sign in has taken."""
 
-    Raises TooManyAttempts.
-    """
-    limits = current_state().limits
-    if not limits.is_on:
-        return
-    for subject, factor in client.shares:
-        _require_no_wait(SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
-    _refuse_remembered(limits, _of_stranger(limits, client, email))
+    def __init__(self, client: Client, email: str, *, shows_device: bool) -> None:
+        self._client, self._email, self._is_flood_checked = client, email, not shows_device
+        self.units: Sequence[Unit] = ()
+
+    def take(self, device: str | None = None) -> None:
+        """Take the units, before the password is hashed; a second call does nothing.
+
+        A ``device`` that holds the account has a budget of its own; once that is spent, it is a stranger.
+        Raises TooManyAttempts, DatabaseUnavailable.
+        """
+        limits = current_state().limits
+        if self.units or not limits.is_on:
+            return
+        if device is not None:
+            with suppress(TooManyAttempts):
+                own = _unit(limits, SIGN_IN_DEVICE, account_subject(self._email), f"device {device}")
+                self.units = _take([own])
+                return
+        if not self._is_flood_checked:
+            _refuse_flood(limits, self._client, self._email)
+        self.units = _take(_of_stranger(limits, self._client, self._email))
 
 
 @contextmanager
-def for_sign_in(client: Client, email: str, device: str | None = None) -> Iterator[None]:
+def for_sign_in(client: Client, email: str, *, shows_device: bool = False) -> Iterator[SignInAttempt]:
     """Within it the password is checked. A wrong one, which raises CredentialsInvalid, costs what was taken.
 
-    A ``device`` that holds the account has a budget of its own; once that is spent, it is a stranger.
-    Raises TooManyAttempts, DatabaseUnavailable.
+    What the worker itself knows to be one too many is refused before anything is read; a request that ``shows_device``
+    only when it takes its units as a stranger.
+    Raises TooManyAttempts.
     """
     limits = current_state().limits
-    taken: Sequence[Unit] | None = None
-    if device is not None:
-        with suppress(TooManyAttempts):
-            taken = _take([_unit(limits, SIGN_IN_DEVICE, _account(email), f"device {device}")])
-    if taken is None:
-        taken = _take(_of_stranger(limits, client, email))
-    with _given_back(taken, unless=CredentialsInvalid):
-        yield
+    if limits.is_on and not shows_device:
+        _refuse_flood(limits, client, email)
+    attempt = SignInAttempt(client, email, shows_device=shows_device)
+    try:
+        yield attempt
+    except CredentialsInvalid:
+        raise
+    except Exception:
+        _give_back(attempt.units)
+        raise
+    _give_back(attempt.units)
 
 
 @contextmanager
@@ -114,9 +120,15 @@ def for_password_check(user_id: str) -> Iterator[None]:
 
     Raises TooManyAttempts, DatabaseUnavailable.
     """
-    taken = _take([_unit(current_state().limits, PASSWORD_CHECK, _user(user_id))])
-    with _given_back(taken, unless=PasswordWrong):
+    taken = _take([_unit(current_state().limits, PASSWORD_CHECK, user_subject(user_id))])
+    try:
         yield
+    except PasswordWrong:
+        raise
+    except Exception:
+        _give_back(taken)
+        raise
+    _give_back(taken)
 
 
 def for_sign_up(client: Client) -> None:
@@ -137,75 +149,41 @@ def for_refresh(session_id: str) -> None:
 def for_route(route: str, rate: Rate, subject: Client | str) -> None:
     """A route of an app: by client, or by the id of a user. Raises TooManyAttempts, DatabaseUnavailable."""
     limits = current_state().limits
-    shares = subject.shares if isinstance(subject, Client) else ((_user(subject), 1),)
-    _take([Unit(_key(limits, LIMITED, share, f"route {route}"), rate.times(factor)) for share, factor in shares])
+    shares = subject.shares if isinstance(subject, Client) else ((user_subject(subject), 1),)
+    _take([Unit(key_of(limits, LIMITED, share, f"route {route}"), rate.times(factor)) for share, factor in shares])
 
 
-def of_email(email: str, user_id: str | None = None) -> dict[str, Rate | None]:
-    """What the keys of an account's counters begin with, and their rates: for ``show`` and ``clear``."""
-    return _prefixes([(_account(email), 1), *([(_user(user_id), 1)] if user_id else [])])
-
-
-def of_client(client: Client) -> dict[str, Rate | None]:
-    """The same of a client."""
-    return _prefixes(client.shares)
-
-
-def show(prefixes: Mapping[str, Rate | None]) -> Iterator[Counted]:
-    """The budgets that are not full. Raises DatabaseUnavailable."""
-    moment = time.time()
-    for key, full_at in store.find_counters(prefixes):
-        rate = next(rate for prefix, rate in prefixes.items() if key.startswith(prefix))
-        spent_seconds = full_at - moment
-        left = None if rate is None else max(0, int((rate.refill_seconds - spent_seconds) / rate.unit_seconds + 0.1))
-        yield Counted(key.partition(":")[0], left, rate.burst if rate else None, math.ceil(spent_seconds))
-
-
-def clear(prefixes: Iterable[str]) -> int:
-    """Make the budgets full; how many counters there were. Workers learn it within REMEMBERED_SECONDS.
-
-    Raises DatabaseUnavailable.
-    """
-    return store.delete_counters(prefixes)
-
-
-def _prefixes(subjects: Iterable[tuple[str, int]]) -> dict[str, Rate | None]:
-    limits = current_state().limits
-    rates = {name: limits.rates.get(name) for name in _STORED}
-    return {
-        _key(limits, name, subject): rate and rate.times(factor)
-        for name, rate in rates.items()
-        for subject, factor in subjects
-    }
+def _refuse_flood(limits: Limits, client: Client, email: str) -> None:
+    for subject, factor in client.shares:
+        _require_no_wait(SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
+    _refuse_remembered(limits, _of_stranger(limits, client, email))
 
 
 def _of_stranger(limits: Limits, client: Client, email: str) -> list[Unit]:
     """From the widest to the narrowest: a client whose budget is spent makes no further documents."""
-    if not limits.is_on:
-        return []
-    account = _account(email)
+    account = account_subject(email)
     here = [_unit(limits, SIGN_IN_ACCOUNT_CLIENT, account, share) for share, factor in client.shares if factor == 1]
     return [*_of_client(limits, SIGN_IN_CLIENT, client), *here, _unit(limits, SIGN_IN_ACCOUNT, account)]
 
 
 def _of_client(limits: Limits, name: str, client: Client) -> list[Unit]:
-    return [Unit(_key(limits, name, share), limits.rates[name].times(factor)) for share, factor in client.shares]
+    return [Unit(key_of(limits, name, share), limits.rates[name].times(factor)) for share, factor in client.shares]
 
 
-def _account(email: str) -> str:
+def account_subject(email: str) -> str:
     """The same for every spelling, and whether there is an account or not."""
     return f"account {emails.normal_form(email)}"
 
 
-def _user(user_id: str) -> str:
+def user_subject(user_id: str) -> str:
     return f"user {user_id}"
 
 
 def _unit(limits: Limits, name: str, *subjects: str) -> Unit:
-    return Unit(_key(limits, name, *subjects), limits.rates[name])
+    return Unit(key_of(limits, name, *subjects), limits.rates[name])
 
 
-def _key(limits: Limits, name: str, *subjects: str) -> str:
+def key_of(limits: Limits, name: str, *subjects: str) -> str:
     """The database learns no address of anybody."""
     hashes = [hmac.digest(limits.key, subject.encode(), "sha256")[:_HASH_BYTES].hex() for subject in subjects]
     return ":".join([name, *hashes])
@@ -224,20 +202,8 @@ def _take(units: Sequence[Unit]) -> Sequence[Unit]:
     return units
 
 
-@contextmanager
-def _given_back(taken: Sequence[Unit], *, unless: type[Exception]) -> Iterator[None]:
-    """Give the units back, unless the attempt was what they are for. One unit each, never a reset."""
-    try:
-        yield
-    except unless:
-        raise
-    except Exception:
-        _give_back(taken)
-        raise
-    _give_back(taken)
-
-
 def _give_back(taken: Sequence[Unit]) -> None:
+    """One unit each, never a reset: an attacker's own success opens nothing."""
     if taken:
         with suppress(DatabaseUnavailable):  # the attempt has ended, and its answer stands
             store.give_back_units(taken)

@@ -21,7 +21,7 @@ EXPECTED = {
     ("/users/me", "get"): {200} | OF_GUARD,
     ("/users/me", "delete"): {204, 403, 409} | OF_GUARD | OF_BODY,
     ("/users/me/password", "put"): {200, 403} | OF_GUARD | OF_BODY,
-    ("/auth", "post"): {200, 401, 503} | OF_BODY,
+    ("/auth", "post"): {200, 401, 429, 503} | OF_BODY,
     ("/auth", "delete"): {204, 401, 403, 503} | OF_BODY,
     ("/auth/refresh", "post"): {200, 401, 403, 503} | OF_BODY,
     ("/auth/sessions", "get"): {200} | OF_GUARD,

@@ -112,8 +112,10 @@ def operators(app):
 
 
 def faults(make_app, database):
-    """A bug, a database that is away, and collections that do not fit."""
+    """A bug, a database that is away, a proxy that the settings do not name, and collections that do not fit."""
     credentials = {"email": ALICE, "password": PASSWORD}
+    behind_proxy = make_app(LIMITS="on").test_client()
+    behind_proxy.post("/auth", json=credentials, headers={"X-Forwarded-For": "203.0.113.9"})
     buggy = make_app()
     buggy.add_url_rule("/bug", view_func=lambda: 1 / 0)
     assert buggy.test_client().get("/bug").status_code == 500
