@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from authservice import audit, signals
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
-from authservice.security import emails, passwords
+from authservice.security import emails, new_passwords, passwords
 from authservice.store import lookup, sessions, users
 from authservice.store.sessions import Session
 from authservice.store.users import ADMIN, User
@@ -117,7 +117,11 @@ def _is_working_admin(user: User) -> bool:
 
 
 def set_password(user: User, password: str) -> None:
-    """Set a new password and end every session, effective on the next request. Raises HashingBusy, UserUnknown."""
+    """Set a new password and end every session, effective on the next request.
+
+    Raises ValidationFailed, HashingBusy, UserUnknown.
+    """
+    new_passwords.require_hard_to_guess(password)
     with passwords.enter(ip=None) as place:
         new_hash = passwords.hash_password(place, password)
     _require(users.set_password(user.id, new_hash))

@@ -15,7 +15,7 @@ from authservice.errors import (
     TokenInvalid,
     ValidationFailed,
 )
-from authservice.security import emails, passwords
+from authservice.security import emails, new_passwords, passwords
 from authservice.security.hashing_gate import Place
 from authservice.store import indexes, lookup, profile_values, sessions, users
 from authservice.store.users import ADMIN, StoredPassword, User
@@ -30,6 +30,7 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None,
 
     Raises ValidationFailed, EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
     """
+    new_passwords.require_hard_to_guess(password)  # before it is known whether the account exists
     _require_small(profile or {})
     indexes.ensure_indexes()
     spellings = emails.spellings(email)
@@ -85,8 +86,9 @@ def change_password(
     """Set a new password and replace all sessions with a new one. This session ends too: a thief may share it.
 
     It also ends the session of ``replaced_refresh_token``, which may belong to another user.
-    Raises PasswordWrong, TokenInvalid if the session has ended, HashingBusy, DatabaseUnavailable.
+    Raises ValidationFailed, PasswordWrong, TokenInvalid if the session has ended, HashingBusy, DatabaseUnavailable.
     """
+    new_passwords.require_hard_to_guess(new_password, "/newPassword")
     new_hash = None
     for _ in range(_TRIES):
         with passwords.enter(ip) as place:

@@ -108,7 +108,8 @@ class NewPassword(Password):
     checks = (_check_new_password,)
     described = {
         **Password.described,
-        "description": f"PASSWORD_MIN_LENGTH (8) to {PASSWORD_MAX_CHARACTERS} code points, any but NUL",
+        "description": f"PASSWORD_MIN_LENGTH (8) to {PASSWORD_MAX_CHARACTERS} code points, any but NUL. "
+        "What attackers try first is refused: code `password_common`.",
     }
 
 
