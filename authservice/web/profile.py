@@ -32,6 +32,9 @@ class Profile:
         partial = tuple(self.schema.load_fields) if is_change else None
         with in_app():
             loaded = self.schema.load(sent, many=False, partial=partial)
+        if not isinstance(loaded, Mapping):  # a post_load of the app's may make anything
+            detail = f"The app's schema made a {type(loaded).__name__} of the fields, not a dict."
+            raise ValidationError({"_schema": fault("invalid", detail)})
         try:
             values: dict[str, Any] = storable(loaded)
         except UnfitValue as unfit:

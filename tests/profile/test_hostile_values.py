@@ -167,7 +167,8 @@ class OddSchema(Schema):
 
     @post_load
     def rename(self, loaded, **kwargs):
-        return {loaded["a"]: 1} if isinstance(loaded.get("a"), str) else loaded
+        made = {"object": object(), "list": [1], "none": None}
+        return made.get(loaded["a"], {loaded["a"]: 1}) if isinstance(loaded.get("a"), str) else loaded
 
 
 @pytest.mark.parametrize(
@@ -179,6 +180,9 @@ class OddSchema(Schema):
         ({"c": {"1": 2}}, "/c/1", "invalid_name"),
         ({"d": "NaN"}, "/d", "out_of_range"),
         ({"d": "Infinity"}, "/d", "out_of_range"),
+        ({"a": "object"}, "", "invalid"),
+        ({"a": "list"}, "", "invalid"),
+        ({"a": "none"}, "", "invalid"),
     ],
 )
 def test_what_the_schema_of_an_app_makes_is_checked_as_well(make_app, database, body, pointer, code):
