@@ -95,30 +95,25 @@ def current_user() -> User:
     Raises TokenMissing or TokenInvalid where flask-jwt-extended's own guard let somebody pass who is not signed in,
     RuntimeError where there is no guard.
     """
-    try:
-        user: User = g.authservice_user
-    except AttributeError:
-        raise _not_signed_in() from None
+    user: User = _of_guard("authservice_user")
     return user
 
 
 def current_session_id() -> str:
     """The session of the token that ``jwt_required`` let pass. Raises what ``current_user`` raises."""
-    try:
-        session_id: str = g.authservice_session_id
-    except AttributeError:
-        raise _not_signed_in() from None
+    session_id: str = _of_guard("authservice_session_id")
     return session_id
 
 
-def _not_signed_in() -> Refusal:
-    """Why there is no user: a preflight or ``optional=True`` needs no token, ``refresh=True`` took a refresh token.
+def _of_guard(name: str) -> Any:
+    """What the guard left. A preflight or ``optional=True`` needs no token, and ``refresh=True`` took a refresh token.
 
-    Raises RuntimeError where there is no guard at all.
+    Raises TokenMissing or TokenInvalid for these, RuntimeError where there is no guard at all.
     """
-    if request.method == "OPTIONS" or not get_jwt():
-        return errors.TokenMissing()
-    return errors.TokenInvalid()
+    left = g.get(name)
+    if left is None:
+        raise errors.TokenMissing if request.method == "OPTIONS" or not get_jwt() else errors.TokenInvalid
+    return left
 
 
 def bearer_token() -> str:
@@ -135,7 +130,7 @@ def bearer_token() -> str:
 
 def init_app(app: Flask, manager: JWTManager) -> None:
     """Answer 401 with a challenge for every fault of a token. PyJWT's InvalidKeyError is no InvalidTokenError."""
-    app.register_error_handler(pyjwt.PyJWTError, _answer_invalid)
+    app.register_error_handler(pyjwt.PyJWTError, _answering(errors.TokenInvalid))
     bind(manager)
 
 
@@ -143,13 +138,14 @@ def bind(manager: JWTManager) -> None:
     """Routes under flask-jwt-extended's own ``jwt_required`` make the same reads and give the same answers."""
     manager.decode_key_loader(tokens.key_for)
     manager.user_lookup_loader(_find_user)
-    manager.expired_token_loader(_answer_expired)
-    manager.unauthorized_loader(_answer_missing)
-    manager.invalid_token_loader(_answer_invalid)
-    manager.revoked_token_loader(_answer_invalid)
-    manager.needs_fresh_token_loader(_answer_invalid)
-    manager.user_lookup_error_loader(_answer_invalid)
-    manager.token_verification_failed_loader(_answer_invalid)
+    manager.expired_token_loader(_answering(errors.TokenExpired))
+    manager.unauthorized_loader(_answering(errors.TokenMissing))
+    answer_invalid = _answering(errors.TokenInvalid)
+    manager.invalid_token_loader(answer_invalid)
+    manager.revoked_token_loader(answer_invalid)
+    manager.needs_fresh_token_loader(answer_invalid)
+    manager.user_lookup_error_loader(answer_invalid)
+    manager.token_verification_failed_loader(answer_invalid)
 
 
 def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
@@ -161,13 +157,5 @@ def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
     return user
 
 
-def _answer_expired(*_: Any) -> Response:
-    return problems.render(errors.TokenExpired())
-
-
-def _answer_missing(*_: Any) -> Response:
-    return problems.render(errors.TokenMissing())
-
-
-def _answer_invalid(*_: Any) -> Response:
-    return problems.render(errors.TokenInvalid())
+def _answering(refusal: type[Refusal]) -> Callable[..., Response]:
+    return lambda *_: problems.render(refusal())
