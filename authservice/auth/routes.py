@@ -76,6 +76,7 @@ def sign_in(body: dict[str, Any]) -> Any:
     errors.TokenExpired,
     errors.TokenReused,
     errors.CrossSiteRefused,
+    errors.TooManyAttempts,
     errors.DatabaseUnavailable,
     security=[*SECURITY_BY_COOKIE, *SECURITY_BY_BODY],
     parameters=[REQUESTED_WITH],

@@ -78,11 +78,13 @@ def refresh(refresh_token: str) -> SignedIn:
 
     The previous token gets the current pair again for REFRESH_GRACE_SECONDS, for two tabs or a lost answer. Any older
     token ends the session.
-    Raises TokenInvalid, TokenExpired, TokenReused, DatabaseUnavailable. Source: RFC 9700 section 4.14.
+    Raises TokenInvalid, TokenExpired, TokenReused, TooManyAttempts, DatabaseUnavailable.
+    Source: RFC 9700 section 4.14.
     """
     claims = tokens.verify(refresh_token)
     if claims.type != "refresh":
         raise TokenInvalid
+    budgets.for_refresh(claims.session_id)
     user, session = _find(claims)
     if session.expires_at <= now():
         raise TokenExpired

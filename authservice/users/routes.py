@@ -17,6 +17,7 @@ from authservice.users.schemas import (
     SignUpSchema,
 )
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
+from authservice.web.clients import current_client
 from authservice.web.cookies import own_refresh_cookie
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
@@ -30,14 +31,19 @@ profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", descript
 @blueprint.arguments(SignUpSchema)
 @blueprint.response(201, UserSchema, headers={"Location": {"schema": {"type": "string"}, "example": "/users/me"}})
 @blueprint.refusals(
-    *OF_BODY, errors.EmailTaken, errors.HashingBusy, errors.UsersCollectionUnfit, errors.DatabaseUnavailable
+    *OF_BODY,
+    errors.EmailTaken,
+    errors.TooManyAttempts,
+    errors.HashingBusy,
+    errors.UsersCollectionUnfit,
+    errors.DatabaseUnavailable,
 )
 def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
     """Sign up: create an account
 
     It does not sign in: send the same e-mail and password to signIn.
     """
-    user = service.sign_up(body["email"], body["password"], body.get("profile"), request.remote_addr or None)
+    user = service.sign_up(body["email"], body["password"], body.get("profile"), current_client())
     return user, {"Location": f"{request.script_root}/users/me"}
 
 
@@ -86,6 +92,7 @@ def change_profile(body: dict[str, Any]) -> User:
     *OF_GUARD,
     *OF_BODY,
     errors.PasswordWrong,
+    errors.TooManyAttempts,
     errors.HashingBusy,
     security=SECURITY,
     parameters=[REQUESTED_WITH],
@@ -102,7 +109,7 @@ def change_password(body: dict[str, str]) -> Response:
         current_session_id(),
         body["currentPassword"],
         body["newPassword"],
-        request.remote_addr or None,
+        current_client(),
         request.user_agent.string,
         replaced,
     )
@@ -113,11 +120,19 @@ def change_password(body: dict[str, str]) -> Response:
 @jwt_required()
 @blueprint.arguments(DeletionSchema)
 @blueprint.response(204)
-@blueprint.refusals(*OF_GUARD, *OF_BODY, errors.PasswordWrong, errors.LastAdmin, errors.HashingBusy, security=SECURITY)
+@blueprint.refusals(
+    *OF_GUARD,
+    *OF_BODY,
+    errors.PasswordWrong,
+    errors.LastAdmin,
+    errors.TooManyAttempts,
+    errors.HashingBusy,
+    security=SECURITY,
+)
 def delete_account(body: dict[str, str]) -> Response:
     """Delete your account
 
     It deletes everything in the account and cannot be undone.
     """
-    service.delete_account(current_user(), body["currentPassword"], request.remote_addr or None)
+    service.delete_account(current_user(), body["currentPassword"], current_client())
     return no_content()

@@ -15,6 +15,8 @@ from authservice.errors import (
     TokenInvalid,
     ValidationFailed,
 )
+from authservice.limits import budgets
+from authservice.limits.clients import NO_CLIENT, Client
 from authservice.security import emails, new_passwords, passwords
 from authservice.security.hashing_gate import Place
 from authservice.store import indexes, lookup, profile_values, sessions, users
@@ -25,20 +27,21 @@ _TRIES = 3
 _PROFILE_TRIES = 32  # among concurrent changes, one succeeds in each round
 
 
-def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None, ip: str | None = None) -> User:
-    """Create an account. ``ip`` is where the request comes from.
+def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None, client: Client = NO_CLIENT) -> User:
+    """Create an account.
 
-    Raises ValidationFailed, EmailTaken, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
+    Raises ValidationFailed, EmailTaken, TooManyAttempts, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
     """
     new_passwords.require_hard_to_guess(password)  # before it is known whether the account exists
     _require_small(profile or {})
     indexes.ensure_indexes()
     spellings = emails.spellings(email)
-    holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
     user = None
-    if holder_id is None:
-        with passwords.enter(ip) as place:
-            password_hash = passwords.hash_password(place, password)
+    with passwords.enter(client.address) as place:  # first: a full gate must not tell for nothing who has an account
+        budgets.for_sign_up(client)
+        holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
+        password_hash = passwords.hash_password(place, password) if holder_id is None else None
+    if password_hash is not None:
         user = users.insert(emails.normal_form(email), spellings, password_hash, profile)
     if user is None:
         audit.record("sign_up", "email_taken", target_id=holder_id)
@@ -79,36 +82,41 @@ def change_password(
     session_id: str,
     current_password: str,
     new_password: str,
-    ip: str | None,
+    client: Client,
     user_agent: str,
     replaced_refresh_token: str | None,
 ) -> SignedIn:
     """Set a new password and replace all sessions with a new one. This session ends too: a thief may share it.
 
     It also ends the session of ``replaced_refresh_token``, which may belong to another user.
-    Raises ValidationFailed, PasswordWrong, TokenInvalid if the session has ended, HashingBusy, DatabaseUnavailable.
+    Raises ValidationFailed, PasswordWrong, TooManyAttempts, TokenInvalid if the session has ended, HashingBusy,
+    DatabaseUnavailable.
     """
     new_passwords.require_hard_to_guess(new_password, "/newPassword")
     new_hash = None
-    for _ in range(_TRIES):
-        with passwords.enter(ip) as place:
-            checked = _check(place, user, current_password)
-            new_hash = new_hash or passwords.hash_password(place, new_password)
-        session = new_session(ip, user_agent)
-        signed_in = pair(user, session)
-        if sessions.change_password(user.id, checked, new_hash, session_id, session):
-            audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
-            end_replaced(replaced_refresh_token, user)
-            signals.send(signals.password_changed, user)
-            return signed_in
-        # The document has changed since the check: a sign-in renewed the hash, or the session has ended.
-    audit.record("change_password", "refused", target_id=user.id)
-    raise TokenInvalid
+    with budgets.for_password_check(user.id):
+        for _ in range(_TRIES):
+            with passwords.enter(client.address) as place:
+                checked = _check(place, user, current_password)
+                new_hash = new_hash or passwords.hash_password(place, new_password)
+            session = new_session(client.address, user_agent)
+            signed_in = pair(user, session)
+            if sessions.change_password(user.id, checked, new_hash, session_id, session):
+                audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
+                end_replaced(replaced_refresh_token, user)
+                signals.send(signals.password_changed, user)
+                return signed_in
+            # The document has changed since the check: a sign-in renewed the hash, or the session has ended.
+        audit.record("change_password", "refused", target_id=user.id)
+        raise TokenInvalid
 
 
-def delete_account(user: User, current_password: str, ip: str | None) -> None:
-    """Delete the user's document. Raises PasswordWrong, LastAdmin, HashingBusy, DatabaseUnavailable."""
-    with passwords.enter(ip) as place:
+def delete_account(user: User, current_password: str, client: Client) -> None:
+    """Delete the user's document.
+
+    Raises PasswordWrong, TooManyAttempts, LastAdmin, HashingBusy, DatabaseUnavailable.
+    """
+    with budgets.for_password_check(user.id), passwords.enter(client.address) as place:
         checked = _check(place, user, current_password)
     if ADMIN in user.roles and users.is_last_admin(user.id):
         audit.record("delete_account", "last_admin", target_id=user.id)

@@ -16,14 +16,14 @@ OF_EVERY_REQUEST = {400, 408, 414, 431, 500}
 OF_BODY = {400, 413, 415, 422}
 OF_GUARD = {401, 503}
 EXPECTED = {
-    ("/users", "post"): {201, 409, 503} | OF_BODY,
+    ("/users", "post"): {201, 409, 429, 503} | OF_BODY,
     ("/users/test", "get"): {200} | OF_GUARD,
     ("/users/me", "get"): {200} | OF_GUARD,
-    ("/users/me", "delete"): {204, 403, 409} | OF_GUARD | OF_BODY,
-    ("/users/me/password", "put"): {200, 403} | OF_GUARD | OF_BODY,
+    ("/users/me", "delete"): {204, 403, 409, 429} | OF_GUARD | OF_BODY,
+    ("/users/me/password", "put"): {200, 403, 429} | OF_GUARD | OF_BODY,
     ("/auth", "post"): {200, 401, 429, 503} | OF_BODY,
     ("/auth", "delete"): {204, 401, 403, 503} | OF_BODY,
-    ("/auth/refresh", "post"): {200, 401, 403, 503} | OF_BODY,
+    ("/auth/refresh", "post"): {200, 401, 403, 429, 503} | OF_BODY,
     ("/auth/sessions", "get"): {200} | OF_GUARD,
     ("/auth/sessions", "delete"): {204, 422} | OF_GUARD,
     ("/auth/sessions/{session_id}", "delete"): {204, 404} | OF_GUARD,
