@@ -84,6 +84,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(","))
+    if any(len(word) < 3 for word in words):
+        raise ValueError(f"must be words of 3 characters or more, separated by commas, not {text[:60]!r}")
+    return words
+
+
 def parse_secret(text: str) -> str:
     if text in PUBLISHED_SECRETS:
         raise ValueError(
@@ -172,6 +179,12 @@ SETTINGS = (
     Setting("SESSION_MAX_DAYS", _integer(1, 3_650), "180", "days after which every session ends"),
     Setting("REFRESH_GRACE_SECONDS", _integer(0, 300), "10", "seconds that the last refresh token still gets the pair"),
     Setting("PASSWORD_MIN_LENGTH", _integer(1, 1_024), "8", "code points that a new password must have"),
+    Setting(
+        "PASSWORD_WORDS",
+        _words,
+        None,
+        "words that are no password, separated by commas, such as the name of your shop",
+    ),
     Setting("BCRYPT_LOG_ROUNDS", _integer(4, 14), "12", "bcrypt's cost, a power of two; below 10 only for tests"),
     Setting("BCRYPT_CONCURRENCY", _integer(1, 64), "1", "passwords that one worker hashes at a time"),
     Setting("BCRYPT_QUEUE", _integer(0, 1_000), "2", "passwords that may wait for that; more are answered 503"),

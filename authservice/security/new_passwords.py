@@ -1,15 +1,47 @@
-"""Which passwords may be set: none that an attacker tries first. Nothing here concerns those that are set already."""
+"""Which passwords may be set: none that an attacker tries first. Passwords that are set already stay good."""
+
+import unicodedata
+from collections.abc import Iterator
 
 from authservice.errors import Fault, ValidationFailed
 from authservice.security.common_passwords import is_common
+from authservice.state import current_state
+
+_WORD_MIN_CHARACTERS = 3  # or the address a@example.com would forbid every password with one "a" and else digits
 
 
-def require_hard_to_guess(password: str, pointer: str = "/password") -> None:
-    """Raises ValidationFailed with a fault at ``pointer``.
+def require_hard_to_guess(password: str, email: str, pointer: str = "/password") -> None:
+    """Raises ValidationFailed with faults at ``pointer``.
 
-    It knows nothing of the accounts there are, so sign-up can ask it before it looks for one.
+    It does not depend on which accounts exist, so sign-up can call it before it looks for one.
     """
+    faults = [Fault(pointer, code, detail) for code, detail in _reasons_against(password, email)]
+    if faults:
+        raise ValidationFailed(faults)
+
+
+def _reasons_against(password: str, email: str) -> Iterator[tuple[str, str]]:
     if is_common(password):
-        raise ValidationFailed(
-            [Fault(pointer, "password_common", "Choose another password: this one is among the most common ones.")]
+        yield "password_common", "Choose another password: this one is among the most common ones."
+    if _core(password) in {_core(word) for word in _words_around(email) if len(word) >= _WORD_MIN_CHARACTERS}:
+        yield (
+            "password_context",
+            "Choose another password: this one is little more than your e-mail address or the name of this service.",
         )
+
+
+def _words_around(email: str) -> Iterator[str]:
+    """What an attacker knows of the user and the service."""
+    local_part, _, domain = email.strip().rpartition("@")
+    yield from (email, local_part, local_part.partition("+")[0], domain)
+    yield from domain.split(".")[:-1]
+    state = current_state()
+    yield state.app.name.partition(".")[0]
+    yield from state.settings["PASSWORD_WORDS"] or ()
+
+
+def _core(text: str) -> str:
+    """The text without what is around its letters; all of it if it has none."""
+    folded = unicodedata.normalize("NFKC", text.strip().casefold())
+    letters = [index for index, character in enumerate(folded) if character.isalpha()]
+    return folded[letters[0] : letters[-1] + 1] if letters else folded

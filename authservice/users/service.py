@@ -32,7 +32,7 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None,
 
     Raises ValidationFailed, EmailTaken, TooManyAttempts, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
     """
-    new_passwords.require_hard_to_guess(password)  # before it is known whether the account exists
+    new_passwords.require_hard_to_guess(password, email)  # before it is known whether the account exists
     _require_small(profile or {})
     indexes.ensure_indexes()
     spellings = emails.spellings(email)
@@ -92,7 +92,7 @@ def change_password(
     Raises ValidationFailed, PasswordWrong, TooManyAttempts, TokenInvalid if the session has ended, HashingBusy,
     DatabaseUnavailable.
     """
-    new_passwords.require_hard_to_guess(new_password, "/newPassword")
+    new_passwords.require_hard_to_guess(new_password, user.email, "/newPassword")
     new_hash = None
     with budgets.for_password_check(user.id):
         for _ in range(_TRIES):
