@@ -33,16 +33,17 @@ def create_app(**settings: Any) -> Flask:
     @app.post("/todos")
     @jwt_required()
     def add_todo() -> tuple[dict[str, Any], int]:
-        title = request.get_json().get("title")
-        if not isinstance(title, str) or not title.strip():
-            abort(422, "Send a title.")
+        sent = request.get_json()
+        title = sent.get("title") if isinstance(sent, dict) else None
+        if not isinstance(title, str) or not title.strip() or not title.isprintable() or len(title) > 200:
+            abort(422, "Send a title of one line.")
         added = database().execute("INSERT INTO todos (owner, title) VALUES (?, ?)", (current_user().id, title))
         database().commit()
         return {"id": added.lastrowid, "title": title}, 201
 
-    @app.delete("/todos/<int:todo_id>")
+    @app.delete("/todos/<todo_id>")
     @jwt_required()
-    def delete_todo(todo_id: int) -> tuple[str, int]:
+    def delete_todo(todo_id: str) -> tuple[str, int]:
         owned = (todo_id, current_user().id)
         if not database().execute("DELETE FROM todos WHERE id = ? AND owner = ?", owned).rowcount:
             abort(404)

@@ -55,6 +55,30 @@ def test_it_is_served(serve, example, server):
     assert call(service, "GET", "/todos", alice).status_code == 401
 
 
+ODD_BODIES = [
+    "[]",
+    "null",
+    "7",
+    '"x"',
+    "{}",
+    '{"title": 7}',
+    '{"title": ""}',
+    '{"title": "\\ud800"}',
+    '{"title": "\\u0000"}',
+]
+
+
+def test_nobody_makes_it_crash(serve, example):
+    service = serve(ready="/identity/healthz", command=SERVERS["flask"], cwd=example)
+    alice = sign_up(service, ALICE, "/identity")
+    headers = {**bearer(alice), "Content-Type": "application/json"}
+    for body in [*ODD_BODIES, f'{{"title": "{"x" * 1_000}"}}']:
+        assert requests.post(f"{service.url}/todos", body, headers=headers, timeout=15).status_code == 422, body
+    for number in ("0", "9" * 30, "-1", "x", "%ff"):
+        assert call(service, "DELETE", f"/todos/{number}", alice).status_code == 404, number
+    assert stored(example) == []
+
+
 def stored(example: Path) -> list[str]:
     with sqlite3.connect(example / "instance" / "todos.sqlite") as database:
         return [title for (title,) in database.execute("SELECT title FROM todos")]
