@@ -20,7 +20,7 @@ from authservice.cli import check
 from authservice.cli import users as user_commands
 from authservice.errors import Refusal
 from authservice.limits import budgets
-from authservice.security import passwords, tokens
+from authservice.security import breaches, passwords, tokens
 from authservice.state import State
 from authservice.store import client
 from authservice.store import limits as counters
@@ -186,6 +186,7 @@ def _build(
             indexes=UserIndexes(users_collection, counters_collection if limits.is_on else None),
             lookups=SessionLookups(users_collection, projection),
             hasher=passwords.init_app(app, settings),
+            breaches=breaches.of_settings(settings),
             tokens=tokens.init_app(app, settings),
             profile=own_profile,
             projection=projection,

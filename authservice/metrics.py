@@ -30,6 +30,7 @@ hashing_depth = Gauge(
     multiprocess_mode="livesum",
 )
 hashing_refused = Counter("authservice_password_hashes_refused", "Passwords refused because too many were waiting.")
+breach_checks = Counter("authservice_breach_checks", "New passwords looked up among the breached ones.", ["outcome"])
 sign_ins = Counter("authservice_sign_ins", "Sign-ins.", ["outcome"])
 attempts_refused = Counter("authservice_attempts_refused", "Attempts refused because a budget was spent.", ["budget"])
 client_addresses = Counter(

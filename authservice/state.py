@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # each part is defined above this floor, by the module that u
     from pymongo.collection import Collection
 
     from authservice.limits.budgets import Limits
+    from authservice.security.breaches import BreachCheck
     from authservice.security.passwords import PasswordHasher
     from authservice.security.tokens import TokenPolicy
     from authservice.store.indexes import UserIndexes
@@ -37,6 +38,7 @@ class State:
     indexes: "UserIndexes"
     lookups: "SessionLookups"
     hasher: "PasswordHasher"
+    breaches: "BreachCheck | None"
     tokens: "TokenPolicy"
     profile: "Profile | None"
     projection: Mapping[str, int]  # what is read of a user

@@ -91,6 +91,14 @@ def _words(text: str) -> tuple[str, ...]:
     return words
 
 
+def _breach_check(text: str) -> str:
+    if text != "off" and not re.fullmatch(
+        r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:(?!0)[0-9]{1,4}|:[1-5][0-9]{4})?(/[\w./~-]*)?", text, re.ASCII
+    ):
+        raise ValueError(f"must be off or a URL such as https://api.pwnedpasswords.com/range, not {text[:60]!r}")
+    return text
+
+
 def parse_secret(text: str) -> str:
     if text in PUBLISHED_SECRETS:
         raise ValueError(
@@ -184,6 +192,12 @@ SETTINGS = (
         _words,
         None,
         "words that are no password, separated by commas, such as the name of your shop",
+    ),
+    Setting(
+        "BREACH_CHECK",
+        _breach_check,
+        "off",
+        "`off`, or the URL of a range API, such as `https://api.pwnedpasswords.com/range`: refuses breached passwords",
     ),
     Setting("BCRYPT_LOG_ROUNDS", _integer(4, 14), "12", "bcrypt's cost, a power of two; below 10 only for tests"),
     Setting("BCRYPT_CONCURRENCY", _integer(1, 64), "1", "passwords that one worker hashes at a time"),

@@ -16,6 +16,9 @@ def require_hard_to_guess(password: str, email: str, pointer: str = "/password")
     It does not depend on which accounts exist, so sign-up can call it before it looks for one.
     """
     faults = [Fault(pointer, code, detail) for code, detail in _reasons_against(password, email)]
+    if not faults and _is_breached(password):
+        detail = "Choose another password: this one was published with the data of a breach, so attackers know it."
+        faults = [Fault(pointer, "password_breached", detail)]
     if faults:
         raise ValidationFailed(faults)
 
@@ -28,6 +31,11 @@ def _reasons_against(password: str, email: str) -> Iterator[tuple[str, str]]:
             "password_context",
             "Choose another password: this one is little more than your e-mail address or the name of this service.",
         )
+
+
+def _is_breached(password: str) -> bool:
+    breaches = current_state().breaches
+    return breaches is not None and breaches.is_breached(password)
 
 
 def _words_around(email: str) -> Iterator[str]:

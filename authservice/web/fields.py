@@ -109,7 +109,8 @@ class NewPassword(Password):
     described = {
         **Password.described,
         "description": f"PASSWORD_MIN_LENGTH (8) to {PASSWORD_MAX_CHARACTERS} code points, any but NUL. "
-        "What attackers try first is refused: codes `password_common`, `password_context`.",
+        "What attackers try first is refused: codes `password_common`, `password_context`, "
+        "`password_breached`.",
     }
 
 
