@@ -26,9 +26,9 @@ class Rate:
     def reach_seconds(self) -> float:
         """How far in the future a budget may be full again, for an attempt to have a unit (GCRA).
 
-        A tenth of a unit is forgiven: of attempts at the same moment, the last to be counted may have begun first.
+        A moment is forgiven: of simultaneous attempts, the last to be counted may have begun first.
         """
-        return self.refill_seconds - 0.9 * self.unit_seconds
+        return self.refill_seconds - self.unit_seconds + min(1.0, self.unit_seconds / 10)
 
     def times(self, factor: int) -> "Rate":
         """The same for as many clients together."""
