@@ -8,7 +8,7 @@ from authservice.config import ConfigurationError
 from authservice.embedded import EmbeddedUnavailable
 from authservice.signals import password_changed, signed_in, signed_out, user_created, user_deleted
 from authservice.store.users import User
-from authservice.web.guards import current_user, jwt_required, roles_required
+from authservice.web.guards import current_user, jwt_required, limited, roles_required
 
 __all__ = [
     "AuthService",
@@ -18,6 +18,7 @@ __all__ = [
     "create_app",
     "current_user",
     "jwt_required",
+    "limited",
     "password_changed",
     "roles_required",
     "signed_in",

@@ -25,13 +25,14 @@ from authservice.users import service as users
 from authservice.users.schemas import SignUpSchema
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of users who exist in tests only
-COST = "FLASK_BCRYPT_LOG_ROUNDS"
+COST, LIMITS = "FLASK_BCRYPT_LOG_ROUNDS", "FLASK_LIMITS"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Before an app can be made: hash at bcrypt's lowest cost, unless the tests say otherwise."""
+    """Before an app can be made: hash at bcrypt's lowest cost and limit nothing, unless the tests say otherwise."""
     os.environ.setdefault(COST, "4")
+    os.environ.setdefault(LIMITS, "off")
 
 
 @pytest.fixture

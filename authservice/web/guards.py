@@ -3,18 +3,22 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import jwt as pyjwt
 from flask import Flask, Response, current_app, g, request
 from flask_jwt_extended import JWTManager, get_jwt
 
 from authservice import errors
+from authservice.config import parse_rate
 from authservice.errors import Refusal
+from authservice.limits import budgets
+from authservice.limits.clients import Client
 from authservice.security import tokens
 from authservice.store import session_batch
 from authservice.store.users import User
 from authservice.web import problems
+from authservice.web.clients import current_client
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +60,38 @@ def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T | Re
             raise errors.RoleMissing
 
     return _guard(require_roles)
+
+
+def limited(
+    rate: str, by: Literal["client", "user"] = "client"
+) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+    """Limit how often one client, or one user, may call a route; one call too many gets 429 with Retry-After.
+
+    ``rate`` is a number of calls and the time in which all of them come back. "user" needs ``jwt_required`` above.
+    All workers count together, in the database; if it does not answer, the answer is 503.
+
+        @app.post("/comments")
+        @limited("10/1m", by="client")
+        def comment(): ...
+
+    Raises ValueError for another rate or subject.
+    """
+    try:
+        parsed = parse_rate(rate)
+    except ValueError as fault:
+        raise ValueError(f"rate {fault}") from None
+    if by not in ("client", "user"):
+        raise ValueError(f"by must be client or user, not {by!r}")
+
+    def limit(route: Callable[P, T]) -> Callable[P, T | Response]:
+        name = f"{route.__module__}.{route.__qualname__}"
+        return _guard(lambda: budgets.for_route(name, parsed, _caller(by)))(route)
+
+    return limit
+
+
+def _caller(by: str) -> Client | str:
+    return current_client() if by == "client" else current_user().id
 
 
 def _guard(check: Callable[[], None]) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:

@@ -1,0 +1,119 @@
+"""``limited`` in an app that embeds the service, whose own configuration and handlers have no say in it."""
+
+import pytest
+from flask import Flask
+
+from authservice import AuthService, current_user, jwt_required, limited
+from tests.api.answers import assert_problem
+from tests.conftest import ALICE, BOB, PASSWORD, bearer, state_of
+from tests.limits.test_a_budget_admits_exactly_its_burst import pass_time
+from tests.service import free_port
+
+
+@pytest.fixture
+def make_host(settings):
+    made = []
+
+    def make(**more):
+        host = Flask("host")
+        host.config.update(TESTING=True, LIMITS="off", JWT_SECRET_KEY="none of the service's", TRUSTED_PROXIES=9)
+        AuthService(host, url_prefix="/identity", **{**settings, **more})
+        made.append(host)
+
+        @host.errorhandler(Exception)
+        def answer_all(error):
+            return "the host's own page", 500
+
+        @host.post("/comments")
+        @limited("3/1h")
+        def comment():
+            return {"thanks": True}
+
+        @host.get("/search")
+        @limited("2/1h", by="client")
+        async def search():
+            return {"found": []}
+
+        @host.get("/export")
+        @jwt_required()
+        @limited("2/1h", by="user")
+        def export():
+            return {"owner": current_user().email}
+
+        return host
+
+    yield make
+    for host in made:
+        state_of(host).client.close()
+
+
+def call(host, times, method="POST", path="/comments", address="203.0.113.9", **headers):
+    client = host.test_client()
+    asked = {"method": method, "headers": headers, "environ_overrides": {"REMOTE_ADDR": address}}
+    return [client.open(path, **asked).status_code for _ in range(times)]
+
+
+def test_one_call_too_many_is_a_problem_document(make_host):
+    host = make_host()
+    assert call(host, 3) == [200] * 3
+    answer = host.test_client().post("/comments", environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+    assert_problem(answer, 429, "too_many_attempts")
+    assert 1_100 < int(answer.headers["Retry-After"]) <= 1_200
+
+
+def test_routes_and_clients_have_budgets_of_their_own(make_host):
+    host = make_host()
+    assert call(host, 4) == [200] * 3 + [429]
+    assert call(host, 3, "GET", "/search") == [200] * 2 + [429]
+    assert call(host, 1, address="198.51.100.7") == [200]
+
+
+def test_workers_count_together_and_units_come_back(make_host, database):
+    assert [status for _ in range(4) for status in call(make_host(), 1)] == [200] * 3 + [429]
+    pass_time(database, 1_200)
+    assert call(make_host(), 2) == [200, 429]
+
+
+def test_users_are_counted_each_wherever_they_are(make_host):
+    host = make_host()
+    client = host.test_client()
+    tokens = []
+    for email in (ALICE, BOB):
+        body = {"email": email, "password": PASSWORD}
+        assert client.post("/identity/users", json=body).status_code == 201
+        tokens.append(client.post("/identity/auth", json=body).get_json()["token"])
+    alice, bob = ({"Authorization": bearer(token)["Authorization"]} for token in tokens)
+    assert call(host, 2, "GET", "/export", **alice) == [200] * 2
+    assert call(host, 1, "GET", "/export", address="198.51.100.7", **alice) == [429]
+    assert call(host, 1, "GET", "/export", **bob) == [200]
+    assert call(host, 1, "GET", "/export") == [401]
+
+
+def test_behind_a_proxy_the_settings_of_the_service_count(make_host):
+    host = make_host(TRUSTED_PROXIES=1)
+    chains = [f"192.0.2.{number}, 203.0.113.9" for number in range(4)]
+    answers = [call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": chain})[0] for chain in chains]
+    assert answers == [200] * 3 + [429]
+    assert call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": "203.0.113.9, 192.0.2.1"}) == [200]
+
+
+def test_a_database_that_is_away_is_a_503(make_host):
+    host = make_host(MONGO_URI=f"mongodb://127.0.0.1:{free_port()}/x", MONGO_TIMEOUT_MS=200)
+    assert call(host, 1) == [503]
+
+
+def test_switched_off_and_exempt_nothing_is_counted(make_host, database):
+    assert call(make_host(LIMITS="off"), 9) == [200] * 9
+    assert call(make_host(LIMIT_EXEMPT="203.0.113.0/24"), 9) == [200] * 9
+    assert database.limits.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("rate", ["", "10", "10/m", "0/1m", "10/0m", "-1/1m", "10/1w", "10/8d", "10/1m ", "1.5/1m"])
+def test_a_rate_that_is_none_is_refused_where_it_is_written(rate):
+    with pytest.raises(ValueError, match="rate must be a number of attempts"):
+        limited(rate)
+
+
+def test_so_is_another_subject():
+    with pytest.raises(ValueError, match="client or user"):
+        limited("10/1m", by="session")
