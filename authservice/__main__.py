@@ -8,7 +8,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from authservice import create_app
-from authservice.cli import check, users
+from authservice.cli import check, limits, users
 from authservice.config import ConfigurationError
 from authservice.embedded import EmbeddedUnavailable
 from authservice.serving import CANNOT_START, CONFIGURATION, LAUNCHER
@@ -35,6 +35,7 @@ def serve(options: tuple[str, ...]) -> None:
 
 
 commands.add_command(users.group)
+commands.add_command(limits.group)
 commands.add_command(check.check)
 
 

@@ -17,6 +17,7 @@ from authservice.admin.schemas import AdminUserDetailSchema, AdminUserSchema
 from authservice.auth import routes as auth
 from authservice.auth.schemas import UserSchema
 from authservice.cli import check
+from authservice.cli import limits as limit_commands
 from authservice.cli import users as user_commands
 from authservice.errors import Refusal
 from authservice.limits import budgets
@@ -219,7 +220,7 @@ def _build(
 
 
 def _add_commands(app: Flask) -> None:
-    for command in (user_commands.group, check.check):
+    for command in (user_commands.group, limit_commands.group, check.check):
         if command.name not in app.cli.commands:
             app.cli.add_command(command)
 

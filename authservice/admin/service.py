@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from authservice import audit, signals
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
+from authservice.limits import operators
 from authservice.security import emails, new_passwords, passwords
 from authservice.store import lookup, sessions, users
 from authservice.store.sessions import Session
@@ -127,6 +128,12 @@ def set_password(user: User, password: str) -> None:
     _require(users.set_password(user.id, new_hash))
     audit.record("set_password", "ok", target_id=user.id)
     signals.send(signals.password_changed, user)
+
+
+def unlock(user: User) -> None:
+    """Make all budgets of the account full, for whoever has spent them. Those of clients stay as they are."""
+    operators.clear(operators.of_email(user.email, user.id))
+    audit.record("unlock", "ok", target_id=user.id)
 
 
 def grant(user: User, role: str) -> None:

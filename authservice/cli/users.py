@@ -24,7 +24,7 @@ from authservice.web.parsing import faults_of
 P = ParamSpec("P")
 
 
-def _require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
+def require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """Python turns bytes that are not UTF-8 into lone surrogates, which no database accepts."""
     try:
         value.encode()
@@ -52,14 +52,14 @@ def _require_object(context: click.Context, parameter: click.Parameter, value: s
 
 
 group = AppGroup("users", help="Create, show and manage accounts.")
-email_argument = click.argument("email", callback=_require_text)
+email_argument = click.argument("email", callback=require_text)
 role_argument = click.argument("role", callback=_require_role)
 from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def command(function: Callable[P, None]) -> click.Command:
-    """A command of ``flask users``. Its refusals are one line on stderr and an exit code."""
+def reporting(function: Callable[P, None]) -> Callable[P, None]:
+    """Its refusals are one line on stderr and an exit code."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -75,7 +75,12 @@ def command(function: Callable[P, None]) -> click.Command:
             click.echo(f"Error: {refusal.title}. {refusal.detail}", err=True)
             sys.exit(EXIT_REFUSED)
 
-    registered: click.Command = group.command(function.__name__.replace("_", "-"))(run)
+    return run
+
+
+def command(function: Callable[P, None]) -> click.Command:
+    """A command of ``flask users``."""
+    registered: click.Command = group.command(function.__name__.replace("_", "-"))(reporting(function))
     return registered
 
 
@@ -181,6 +186,14 @@ def end_sessions(email: str) -> None:
     """Sign EMAIL out everywhere, from the next request on."""
     admin.end_sessions(admin.find_user(email))
     _print(f"{email} is signed out everywhere.")
+
+
+@command
+@email_argument
+def unlock(email: str) -> None:
+    """Give EMAIL all attempts to sign in back, within 5 seconds in all workers."""
+    admin.unlock(admin.find_user(email))
+    _print(f"{email} has all attempts back.")
 
 
 def _read_password() -> str:

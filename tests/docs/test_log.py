@@ -105,6 +105,7 @@ def operators(app):
         ["revoke", BOB, "editor"],
         ["set-password", BOB, "--password-stdin"],
         ["end-sessions", BOB],
+        ["unlock", BOB],
         ["delete", BOB, "--yes"],
     ):
         ended = runner.invoke(args=["users", *command], input=f"{PASSWORD}\n")

@@ -1,0 +1,36 @@
+"""``flask limits ...``, ``authservice limits ...``: what attempts are left to an account or an address."""
+
+import click
+from flask.cli import AppGroup
+
+from authservice.cli import printable
+from authservice.cli.users import reporting, require_text
+from authservice.config import Rate
+from authservice.limits import operators
+from authservice.limits.clients import client_at
+
+group = AppGroup("limits", help="Show and clear the limits of an account or an address.")
+subject_argument = click.argument("subject", metavar="EMAIL|ADDRESS", callback=require_text)
+
+
+@group.command()
+@subject_argument
+@reporting
+def show(subject: str) -> None:
+    """Show the limits of which something is spent. There may be no account of EMAIL."""
+    for counted in operators.show(_prefixes(subject)):
+        left = "" if counted.left is None else f"{counted.left} of {counted.burst} left, "
+        click.echo(printable(f"{counted.budget}  {left}full in {counted.full_in_seconds} s"))
+
+
+@group.command()
+@subject_argument
+@reporting
+def clear(subject: str) -> None:
+    """Give all attempts back, within 5 seconds in all workers."""
+    click.echo(f"{operators.clear(_prefixes(subject))} cleared.")
+
+
+def _prefixes(subject: str) -> dict[str, Rate | None]:
+    client = client_at(subject, ())
+    return operators.of_client(client) if client.shares else operators.of_email(subject)
