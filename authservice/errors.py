@@ -17,6 +17,7 @@ Code raises a refusal where it learns the reason, and ``web/problems.py`` render
     |-- NotFound              404 not_found
     |-- UserUnknown           404 user_unknown
     |-- SessionUnknown        404 session_unknown
+    |-- DeviceUnknown         404 device_unknown
     |-- MethodNotAllowed      405 method_not_allowed
     |-- RequestTimeout        408 request_timeout
     |-- EmailTaken            409 email_taken
@@ -125,8 +126,6 @@ class PasswordWrong(Refusal):
 
 
 class CrossSiteRefused(Refusal):
-    """A request with the cookie that another site may have caused."""
-
     status, code, title = 403, "cross_site_refused", "The cookie is not accepted here"
     explanation = "Send the header X-Requested-With with the cookie, from an origin in FLASK_CORS_ORIGINS."
 
@@ -144,6 +143,11 @@ class UserUnknown(Refusal):
 class SessionUnknown(Refusal):
     status, code, title = 404, "session_unknown", "No such session"
     explanation = "You have no session with this id. GET /auth/sessions lists them."
+
+
+class DeviceUnknown(Refusal):
+    status, code, title = 404, "device_unknown", "No such device"
+    explanation = "You have no device with this id. GET /users/me/devices lists them."
 
 
 class MethodNotAllowed(Refusal):
@@ -236,8 +240,6 @@ class HashingBusy(Refusal):
 
 
 class UsersCollectionUnfit(Refusal):
-    """Documents in the collection prevent unique e-mails, so no account can be created."""
-
     status, code, title = 503, "users_collection_unfit", "The users collection cannot be used"
     explanation = "The service cannot keep its e-mails unique."
     retry_after_seconds = 60

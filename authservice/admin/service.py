@@ -55,8 +55,8 @@ def sessions_of(user: User) -> list[Session]:
 
 
 def end_sessions(user: User) -> None:
-    """End every session of the user, effective on the next request."""
-    were_alive = sessions.end_all(user.id)
+    """End every session of the user, effective on the next request, and forget every device."""
+    were_alive = sessions.end_all_and_forget_devices(user.id)
     audit.record("end_sessions", "ok", target_id=user.id)
     if were_alive:
         signals.send(signals.signed_out, user)

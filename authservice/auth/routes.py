@@ -18,7 +18,13 @@ from authservice.auth.schemas import (
 from authservice.auth.service import SignedIn
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.clients import current_client
-from authservice.web.cookies import own_refresh_cookie, refresh_cookie, set_refresh_cookie
+from authservice.web.cookies import (
+    device_cookie,
+    own_refresh_cookie,
+    refresh_cookie,
+    set_device_cookie,
+    set_refresh_cookie,
+)
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import (
     OF_GUARD,
@@ -32,7 +38,7 @@ from authservice.web.guards import (
 )
 from authservice.web.timing import wait_for_the_grid
 
-_PAIR, _PAIR_BY_COOKIE = TokenSchema(), TokenSchema(exclude=["refreshToken"])
+_TOKENS = TokenSchema()
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in, and your sessions")
 
@@ -53,12 +59,19 @@ def sign_in(body: dict[str, Any]) -> Any:
 
     With `cookie: true` the refresh token is in an HttpOnly cookie and not in the answer. With the header
     X-Requested-With, the session of the replaced cookie ends.
+
+    The service recognises a device by a token: `deviceToken` of the answer, to be sent with the next sign-in, or in
+    cookie mode an HttpOnly cookie. It alone lets nobody in.
     """
     by_cookie = body.get("cookie", False)
-    replaced = own_refresh_cookie() if by_cookie else None
     try:
         signed_in = service.sign_in(
-            body["email"], body["password"], current_client(), request.user_agent.string, replaced
+            body["email"],
+            body["password"],
+            current_client(),
+            request.user_agent.string,
+            own_refresh_cookie() if by_cookie else None,
+            device_cookie() if by_cookie else body.get("deviceToken"),
         )
     except errors.CredentialsInvalid:
         wait_for_the_grid()
@@ -184,9 +197,16 @@ def verify(query: dict[str, str]) -> Response:
 
 def token_answer(signed_in: SignedIn, *, by_cookie: bool) -> Response:
     """The tokens. With ``by_cookie`` the refresh token is only in the cookie."""
-    response = jsonify((_PAIR_BY_COOKIE if by_cookie else _PAIR).dump(signed_in))
+    body = _TOKENS.dump(signed_in)
+    if by_cookie:
+        del body["refreshToken"]
+    if by_cookie or signed_in.device_token is None:
+        del body["deviceToken"]
+    response = jsonify(body)
     if by_cookie:
         set_refresh_cookie(response, signed_in.refresh_token, signed_in.refresh_expires_in_seconds)
+        if signed_in.device_token is not None:
+            set_device_cookie(response, signed_in.device_token)
     return response
 
 

@@ -10,6 +10,12 @@ from authservice.web.profile import ProfiledSchema
 class SignInSchema(Body):
     email = Email(required=True)
     password = Password(required=True)
+    deviceToken = Text(
+        metadata={
+            "description": "What an earlier sign-in answered; in cookie mode the cookie has it instead",
+            "example": "0f" * 16,
+        }
+    )
     # No load_default: client generators would make the field a required one.
     cookie = Flag(
         metadata={"description": "Keep the refresh token in an HttpOnly cookie, not in the answer", "example": False}
@@ -40,6 +46,10 @@ class TokenSchema(Schema):
     )
     refreshExpiresIn = fields.Integer(
         attribute="refresh_expires_in_seconds", required=True, metadata={"description": "Seconds", "example": 2592000}
+    )
+    deviceToken = fields.String(
+        attribute="device_token",
+        metadata={"description": "Of a sign-in: keep it, and send it with the next one; absent in cookie mode"},
     )
     user = fields.Nested(UserSchema, required=True)
 

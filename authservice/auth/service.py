@@ -17,9 +17,10 @@ from authservice.errors import (
 )
 from authservice.limits import budgets
 from authservice.limits.clients import Client
-from authservice.security import emails, passwords, tokens
+from authservice.security import devices, emails, passwords, tokens
 from authservice.security.tokens import Claims
 from authservice.store import lookup, sessions, users
+from authservice.store.devices import Device
 from authservice.store.sessions import Session
 from authservice.store.users import User, now
 
@@ -36,38 +37,56 @@ class SignedIn:
     refresh_token: str
     refresh_expires_in_seconds: int
     user: User
+    device_token: str | None = None  # only of a sign-in
 
 
 def sign_in(
-    email: str, password: str, client: Client, user_agent: str, replaced_refresh_token: str | None = None
+    email: str,
+    password: str,
+    client: Client,
+    user_agent: str,
+    replaced_refresh_token: str | None = None,
+    device_token: str | None = None,
 ) -> SignedIn:
     """Exchange an e-mail and a password for a session.
 
     The new session replaces the session of ``replaced_refresh_token``, which may belong to another user.
+    ``device_token`` is what the device kept from an earlier sign-in of any user; the user has this device from now on.
     Unknown e-mail, wrong password, disabled user and broken hash get the same refusal after the same work.
     Raises CredentialsInvalid, TooManyAttempts, HashingBusy, DatabaseUnavailable.
     """
-    with budgets.for_sign_in(client, email) as attempt:
+    shown_token = devices.well_formed(device_token)
+    device_token = shown_token or devices.new_token()
+    device_id = devices.id_of(device_token)
+    shows_device = shown_token is not None
+    with budgets.for_sign_in(client, email, shows_device=shows_device) as attempt:
         for _ in range(_TRIES):
-            with passwords.enter(client.address) as place:  # under overload most are refused here, which must be cheap
-                found = lookup.find_with_password(emails.spellings(email))
-                user, stored = found if found else (None, users.NO_PASSWORD)
+            # First: under overload most are refused here, which must be cheap.
+            with passwords.enter(client.address, shows_device=shows_device) as place:
+                found = lookup.find_with_password(emails.spellings(email), device_id)
+                user, stored, knows_device = found if found else (None, users.NO_PASSWORD, False)
                 may_sign_in = user is not None and not user.is_disabled
-                attempt.take()
+                is_known = knows_device and may_sign_in
+                passwords.check_device(place, is_known=is_known)
+                attempt.take(device_id if is_known else None)
                 check = passwords.check_password(
                     place, password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in
                 )
             if user is None or not may_sign_in or not check.matches:
                 break
-            session = new_session(client.address, user_agent)
-            signed_in = pair(user, session)
-            if sessions.start(user.id, stored, session, tokens.policy().max_sessions, check.renewed_hash):
+            session = new_session(client.address, user_agent, device_id)
+            signed_in = replace(pair(user, session), device_token=device_token)
+            device = Device(device_id, devices.label_of(user_agent), session.created_at, session.created_at)
+            keep, renewed = tokens.policy().max_sessions, check.renewed_hash
+            if sessions.start(user.id, stored, session, keep, renewed, device, is_known=is_known):
                 metrics.sign_ins.labels("ok").inc()
-                audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id)
+                known = "known" if is_known else "new"
+                audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id, device=known)
                 end_replaced(replaced_refresh_token, user)
                 signals.send(signals.signed_in, user)
                 return signed_in
-            # The document has changed since the check: another sign-in renewed the hash, or the password is new.
+            # The document has changed since the check: another sign-in renewed the hash or added the device, or the
+            # password is new.
         metrics.sign_ins.labels("refused").inc()
         audit.record("sign_in", "refused", target_id=user.id if user else None)
         raise CredentialsInvalid
@@ -174,7 +193,7 @@ def end_sessions(user: User, but: str | None) -> None:
         signals.send(signals.signed_out, user)
 
 
-def new_session(ip: str | None, user_agent: str) -> Session:
+def new_session(ip: str | None, user_agent: str, device_id: str | None) -> Session:
     """A session that begins now. It is valid once it is stored."""
     moment = now()
     return Session(
@@ -187,6 +206,7 @@ def new_session(ip: str | None, user_agent: str) -> Session:
         expires_at=_expiry(moment, moment),
         user_agent=user_agent[:_USER_AGENT_MAX_CHARACTERS],
         ip=ip,
+        device_id=device_id,
     )
 
 

@@ -14,6 +14,7 @@ from pymongo.collation import Collation
 
 from authservice.errors import EmailAmbiguous
 from authservice.state import current_state
+from authservice.store import devices
 from authservice.store.indexes import ANY_CASE, any_case
 from authservice.store.resilience import asks_database
 from authservice.store.users import StoredPassword, User, collection, holder_of, read_user, stored_password
@@ -21,17 +22,20 @@ from authservice.store.users import StoredPassword, User, collection, holder_of,
 _SPELLINGS_MAX = 16  # of one address, as another stack may store many
 
 
-def find_with_password(spellings: Sequence[str]) -> tuple[User, StoredPassword] | None:
+def find_with_password(spellings: Sequence[str], device_id: str) -> tuple[User, StoredPassword, bool] | None:
     """For checking a password; None also if several users match. The first of ``spellings`` is as typed."""
-    return read_with_password(spellings, any_case())
+    return read_with_password(spellings, device_id, any_case())
 
 
 @asks_database
-def read_with_password(spellings: Sequence[str], collation: Collation | None) -> tuple[User, StoredPassword] | None:
-    documents = _find(spellings, {**current_state().projection, "password": 1, "passwordChangedAt": 1}, collation)
+def read_with_password(
+    spellings: Sequence[str], device_id: str, collation: Collation | None
+) -> tuple[User, StoredPassword, bool] | None:
+    projection = {**current_state().projection, "password": 1, "passwordChangedAt": 1, **devices.projection(device_id)}
+    documents = _find(spellings, projection, collation)
     if len(documents) != 1:
         return None
-    return read_user(documents[0]), stored_password(documents[0])
+    return read_user(documents[0]), stored_password(documents[0]), devices.is_known(documents[0])
 
 
 @asks_database
@@ -49,7 +53,7 @@ def find_holder(spellings: Sequence[str]) -> str | None:
     return holder_of(spellings)
 
 
-def _find(spellings: Sequence[str], projection: Mapping[str, int], collation: Collation | None) -> list[dict[str, Any]]:
+def _find(spellings: Sequence[str], projection: Mapping[str, Any], collation: Collation | None) -> list[dict[str, Any]]:
     """The document with the e-mail as typed, else all whose e-mail differs only in case.
 
     Always one query: the time of a second one would reveal whether an account exists. MongoDB also finds lists that

@@ -1,6 +1,7 @@
 """The sessions inside the user's document: start, rotate, end.
 
-sessions: [ { id, refreshJti, previousJti, rotatedAt, createdAt, lastUsedAt, expiresAt, userAgent, ip } ]
+sessions: [ { id, refreshJti, previousJti, rotatedAt, createdAt, lastUsedAt, expiresAt, userAgent, ip,
+              deviceId } ]
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from bson import ObjectId
 from pymongo.errors import WriteError
 
 from authservice.state import current_state
+from authservice.store import devices
+from authservice.store.devices import Device
 from authservice.store.resilience import asks_database
 from authservice.store.users import StoredPassword, User, collection, now, read_user
 
@@ -29,28 +32,41 @@ class Session:
     expires_at: datetime
     user_agent: str
     ip: str | None
+    device_id: str | None  # None for a session from before devices were kept
 
 
 @asks_database
-def start(user_id: str, checked: StoredPassword, session: Session, keep: int, renewed_hash: str | None) -> bool:
-    """Add a session, drop all but the ``keep`` most recently used, and store a renewed hash, in one write.
+def start(
+    user_id: str,
+    checked: StoredPassword,
+    session: Session,
+    keep: int,
+    renewed_hash: str | None,
+    device: Device,
+    *,
+    is_known: bool,
+) -> bool:
+    """Add a session and its device, and store a renewed hash, in one write.
 
-    False if the password changed, or the user was disabled or deleted, since the password was checked.
+    Drops all but the ``keep`` most recently used sessions. False if the password changed, the device was added or
+    forgotten, or the user was disabled or deleted, since the password was checked.
     """
-    entry = _entry(session)
     renewed = {"password": renewed_hash, "passwordChangedAt": now()} if renewed_hash is not None else {}
-    condition = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
-    update: dict[str, Any] = {
-        "$push": {"sessions": {"$each": [entry], "$sort": {"lastUsedAt": 1}, "$slice": -keep}},
-    }
+    unchanged = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
+    device_unchanged, update = devices.seen(device, is_known=is_known)
+    pushed = {"sessions": {"$each": [_entry(session)], "$sort": {"lastUsedAt": 1}, "$slice": -keep}}
+    update["$push"] = {**update.get("$push", {}), **pushed}
     if renewed:
-        update["$set"] = renewed
+        update["$set"] = {**update.get("$set", {}), **renewed}
+    condition = {**unchanged, **device_unchanged}
     try:
         return collection().update_one(condition, update).modified_count == 1
     except WriteError:
-        # Another stack stored something else under this name. If it is not a list, ours replaces it.
-        no_list = {**condition, "sessions": {"$not": {"$type": "array"}}}
-        return collection().update_one(no_list, {"$set": {**renewed, "sessions": [entry]}}).modified_count == 1
+        # Another stack stored something else under these names. What is not a list makes room for ours.
+        for name in ("sessions", "devices"):
+            no_list = {**unchanged, name: {"$not": {"$type": "array"}}}
+            collection().update_one(no_list, {"$set": {name: []}})
+        return collection().update_one(condition, update).modified_count == 1
 
 
 @asks_database
@@ -121,6 +137,17 @@ def end_all(user_id: str, but: str | None = None) -> bool:
     return collection().update_one({"_id": ObjectId(user_id)}, change).modified_count == 1
 
 
+@asks_database
+def end_all_and_forget_devices(user_id: str) -> bool:
+    """End every session and forget every device, in one write. False if there was no session."""
+    own: dict[str, Any] = {"_id": ObjectId(user_id)}
+    forgotten: dict[str, Any] = {"$set": {"sessions": [], "devices": []}}
+    if collection().update_one({**own, "sessions.0": {"$exists": True}}, forgotten).matched_count == 1:
+        return True
+    collection().update_one(own, forgotten)
+    return False
+
+
 def _entry(session: Session) -> dict[str, Any]:
     return {
         "id": session.id,
@@ -132,6 +159,7 @@ def _entry(session: Session) -> dict[str, Any]:
         "expiresAt": session.expires_at,
         "userAgent": session.user_agent,
         "ip": session.ip,
+        "deviceId": session.device_id,
     }
 
 
@@ -146,4 +174,5 @@ def _session(stored: Mapping[str, Any]) -> Session:
         expires_at=stored["expiresAt"],
         user_agent=stored["userAgent"],
         ip=stored["ip"],
+        device_id=stored.get("deviceId"),
     )

@@ -1,7 +1,7 @@
 """The user's document in the collection FLASK_USERS_COLLECTION: the tutorial's fields, and what we add.
 
 { _id, email, password,                                       <- the tutorial's own fields
-  createdAt, passwordChangedAt, roles: [], disabledAt?,
+  createdAt, passwordChangedAt, roles: [], disabledAt?, sessions: [], devices: [],
   profile?: {}                                                <- the fields of FLASK_PROFILE }
 """
 
@@ -131,12 +131,14 @@ def set_password(user_id: str, new_hash: str) -> bool:
 
 @asks_database
 def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: bool | None = None) -> bool:
-    """Set what is not None, in one write. Disabling also ends every session. False if there is no such user."""
+    """Set what is not None, in one write. Disabling also ends every session and forgets every device.
+
+    False if there is no such user."""
     update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
     if roles is not None:
         update["$set"]["roles"] = [*roles]
     if is_disabled is True:
-        update["$set"].update(disabledAt=now(), sessions=[])
+        update["$set"].update(disabledAt=now(), sessions=[], devices=[])
     if is_disabled is False:
         update["$unset"]["disabledAt"] = ""
     given = {operator: fields for operator, fields in update.items() if fields}

@@ -11,6 +11,7 @@ from authservice.store.users import User
 from authservice.users import service
 from authservice.users.schemas import (
     DeletionSchema,
+    DeviceListSchema,
     MessageSchema,
     PasswordChangeSchema,
     ProfileChangeSchema,
@@ -114,6 +115,32 @@ def change_password(body: dict[str, str]) -> Response:
         replaced,
     )
     return token_answer(signed_in, by_cookie=replaced is not None)
+
+
+@blueprint.route("/me/devices")
+@jwt_required()
+@blueprint.response(200, DeviceListSchema)
+@blueprint.refusals(*OF_GUARD, security=SECURITY)
+def list_devices() -> dict[str, Any]:
+    """List the devices on which you have signed in
+
+    The most recently seen one is first. At a sign-in the service tells a device by the token that it keeps.
+    """
+    devices, current_id = service.list_devices(current_user(), current_session_id())
+    return {"devices": [{**vars(device), "current": device.id == current_id} for device in devices]}
+
+
+@blueprint.route("/me/devices/<device_id>", methods=["DELETE"])
+@jwt_required()
+@blueprint.response(204)
+@blueprint.refusals(*OF_GUARD, errors.DeviceUnknown, security=SECURITY)
+def forget_device(device_id: str) -> Response:
+    """Forget one of your devices
+
+    It is treated like an unknown device at the next sign-in. Its sessions go on: endSession ends them.
+    """
+    service.forget_device(current_user(), device_id)
+    return no_content()
 
 
 @blueprint.route("/me", methods=["DELETE"])

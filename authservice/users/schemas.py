@@ -25,5 +25,17 @@ class DeletionSchema(Body):
     currentPassword = Password(required=True)
 
 
+class DeviceSchema(Schema):
+    id = fields.String(required=True, metadata={"description": "64 hexadecimal digits, and not the device's token"})
+    label = fields.String(required=True, metadata={"example": "Firefox on Linux"})
+    firstSeenAt = fields.AwareDateTime(attribute="first_seen_at", required=True)
+    lastSeenAt = fields.AwareDateTime(attribute="last_seen_at", required=True)
+    current = fields.Boolean(required=True, metadata={"description": "The session of this request began on it"})
+
+
+class DeviceListSchema(Schema):
+    devices = fields.List(fields.Nested(DeviceSchema), required=True)
+
+
 class MessageSchema(Schema):
     message = fields.String(required=True, metadata={"example": "You did it!"})

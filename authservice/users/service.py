@@ -8,6 +8,7 @@ from authservice import audit, signals
 from authservice.auth.service import SignedIn, end_replaced, new_session, pair
 from authservice.errors import (
     DatabaseUnavailable,
+    DeviceUnknown,
     EmailTaken,
     Fault,
     LastAdmin,
@@ -19,7 +20,8 @@ from authservice.limits import budgets
 from authservice.limits.clients import NO_CLIENT, Client
 from authservice.security import emails, new_passwords, passwords
 from authservice.security.hashing_gate import Place
-from authservice.store import indexes, lookup, profile_values, sessions, users
+from authservice.store import devices, indexes, lookup, profile_values, sessions, users
+from authservice.store.devices import Device
 from authservice.store.users import ADMIN, StoredPassword, User
 
 PROFILE_MAX_BYTES = 16_384  # as BSON
@@ -99,7 +101,8 @@ def change_password(
             with passwords.enter(client.address) as place:
                 checked = _check(place, user, current_password)
                 new_hash = new_hash or passwords.hash_password(place, new_password)
-            session = new_session(client.address, user_agent)
+            _, device_id = devices.of(user.id, session_id)
+            session = new_session(client.address, user_agent, device_id)
             signed_in = pair(user, session)
             if sessions.change_password(user.id, checked, new_hash, session_id, session):
                 audit.record("change_password", "ok", target_id=user.id, sessionId=session.id)
@@ -109,6 +112,21 @@ def change_password(
             # The document has changed since the check: a sign-in renewed the hash, or the session has ended.
         audit.record("change_password", "refused", target_id=user.id)
         raise TokenInvalid
+
+
+def list_devices(user: User, session_id: str) -> tuple[list[Device], str | None]:
+    """The user's devices, most recently seen first, and the id of the session's own. Raises DatabaseUnavailable."""
+    return devices.of(user.id, session_id)
+
+
+def forget_device(user: User, device_id: str) -> None:
+    """Forget a device: it is a stranger at the next sign-in. Its sessions go on.
+
+    Raises DeviceUnknown, DatabaseUnavailable.
+    """
+    if not devices.forget(user.id, device_id):
+        raise DeviceUnknown
+    audit.record("forget_device", "ok", target_id=user.id)
 
 
 def delete_account(user: User, current_password: str, client: Client) -> None:

@@ -1,11 +1,23 @@
-"""The refresh token in a cookie. It is read only if no other site can have sent the request."""
+"""The cookies: the refresh token, read only if no other site can have sent the request, and the device's token."""
 
 from flask import Response, after_this_request, request
 
 from authservice import errors
 from authservice.state import current_state
 
-COOKIE = "__Host-refresh"  # RFC 6265bis section 4.1.3.2: this host alone, over TLS alone, for every path
+# RFC 6265bis section 4.1.3.2: this host alone, over TLS alone, for every path
+COOKIE = "__Host-refresh"
+DEVICE_COOKIE = "__Host-device"
+_DEVICE_LIFETIME_SECONDS = 365 * 24 * 3600  # renewed at every sign-in, and kept at sign-out
+
+
+def device_cookie() -> str | None:
+    """The token of the device. It lets nobody in, so it does not matter which site caused the request."""
+    return request.cookies.get(DEVICE_COOKIE)
+
+
+def set_device_cookie(response: Response, token: str) -> None:
+    _set(response, DEVICE_COOKIE, token, _DEVICE_LIFETIME_SECONDS)
 
 
 def refresh_cookie() -> str | None:
@@ -28,9 +40,11 @@ def own_refresh_cookie() -> str | None:
 
 
 def set_refresh_cookie(response: Response, token: str, lifetime_seconds: int) -> None:
-    response.set_cookie(
-        COOKIE, token, max_age=lifetime_seconds, path="/", secure=True, httponly=True, samesite="Strict"
-    )
+    _set(response, COOKIE, token, lifetime_seconds)
+
+
+def _set(response: Response, name: str, token: str, lifetime_seconds: int) -> None:
+    response.set_cookie(name, token, max_age=lifetime_seconds, path="/", secure=True, httponly=True, samesite="Strict")
 
 
 def _is_own_script() -> bool:

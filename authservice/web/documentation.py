@@ -11,7 +11,7 @@ from flask import Flask, request
 from flask_smorest import Api
 from marshmallow import Schema
 
-from authservice.web.cookies import COOKIE
+from authservice.web.cookies import COOKIE, DEVICE_COOKIE
 from authservice.web.profile import Profile, ProfiledBody
 
 DESCRIPTION = """Sign up, sign in, guarded routes: an authentication backend.
@@ -43,7 +43,10 @@ REQUESTED_WITH: dict[str, Any] = {
     "schema": {"type": "string", "example": "authservice"},
 }
 SETS_COOKIE: dict[str, Any] = {
-    "Set-Cookie": {"schema": {"type": "string"}, "description": f"In cookie mode: `{COOKIE}`, the refresh token"}
+    "Set-Cookie": {
+        "schema": {"type": "string"},
+        "description": f"In cookie mode: `{COOKIE}`, the refresh token; of a sign-in also `{DEVICE_COOKIE}`",
+    }
 }
 
 

@@ -20,6 +20,8 @@ EXPECTED = {
     ("/users/test", "get"): {200} | OF_GUARD,
     ("/users/me", "get"): {200} | OF_GUARD,
     ("/users/me", "delete"): {204, 403, 409, 429} | OF_GUARD | OF_BODY,
+    ("/users/me/devices", "get"): {200} | OF_GUARD,
+    ("/users/me/devices/{device_id}", "delete"): {204, 404} | OF_GUARD,
     ("/users/me/password", "put"): {200, 403, 429} | OF_GUARD | OF_BODY,
     ("/auth", "post"): {200, 401, 429, 503} | OF_BODY,
     ("/auth", "delete"): {204, 401, 403, 503} | OF_BODY,
@@ -47,6 +49,8 @@ VERBS = {
     "tryToken": ("/users/test", "get"),
     "showMe": ("/users/me", "get"),
     "deleteAccount": ("/users/me", "delete"),
+    "listDevices": ("/users/me/devices", "get"),
+    "forgetDevice": ("/users/me/devices/{device_id}", "delete"),
     "changePassword": ("/users/me/password", "put"),
     "signIn": ("/auth", "post"),
     "signOut": ("/auth", "delete"),
@@ -160,8 +164,10 @@ def test_what_may_be_absent_is_optional_and_nothing_else(description):
     }
     assert optional == {
         ("SignIn", "cookie"),
+        ("SignIn", "deviceToken"),
         ("Refresh", "refreshToken"),
         ("Token", "refreshToken"),
+        ("Token", "deviceToken"),
         ("UserChange", "disabled"),
         ("UserChange", "roles"),
     }

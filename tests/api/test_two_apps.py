@@ -11,6 +11,7 @@ import pytest
 from authservice import create_app
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, BOB, PASSWORD, RUN, bearer, sign_in, state_of
+from tests.security.test_hashing_gate import hash_in
 from tests.server.processes import wait_until
 from tests.service import free_port
 
@@ -152,7 +153,7 @@ def test_a_full_gate_refuses_for_its_own_app_only(make):
         has_place.set()
         assert leave.wait(60)
 
-    holder = threading.Thread(target=gate.run, args=(occupy,))
+    holder = threading.Thread(target=hash_in, args=(gate, occupy))
     holder.start()
     try:
         wait_until(has_place.is_set)

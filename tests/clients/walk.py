@@ -5,10 +5,11 @@ import sys
 
 from authservice_client import AuthenticatedClient, Client
 from authservice_client.api.auth import end_session, end_sessions, list_sessions, refresh, sign_in, sign_out
-from authservice_client.api.users import show_me, sign_up
+from authservice_client.api.users import forget_device, list_devices, show_me, sign_up
 from authservice_client.models import (
     CredentialsInvalidProblem,
     CrossSiteRefusedProblem,
+    DeviceList,
     EmailTakenProblem,
     EndSessionsScope,
     Refresh,
@@ -50,6 +51,11 @@ first = sign_in.sync(client=anybody, body=SignIn(email=email, password=password)
 assert isinstance(first, Token)
 wrong = sign_in.sync(client=anybody, body=SignIn(email=email, password="wrong"))
 assert isinstance(wrong, CredentialsInvalidProblem)
+device_token: str | Unset = first.device_token
+assert not isinstance(device_token, Unset)
+known = sign_in.sync(client=anybody, body=SignIn(email=email, password=password, device_token=device_token))
+assert isinstance(known, Token)
+assert known.device_token == device_token
 print("signed in")
 
 # refresh
@@ -80,6 +86,14 @@ assert isinstance(ended, TokenExpiredOrTokenInvalidOrTokenMissingProblem)
 scope: EndSessionsScope = "others"
 assert end_sessions.sync_detailed(client=mine, scope=scope).status_code == 204
 print("ended one")
+
+# devices
+devices = list_devices.sync(client=mine)
+assert isinstance(devices, DeviceList)
+(here,) = (device for device in devices.devices if device.current)
+assert here.label
+assert forget_device.sync_detailed(here.id, client=mine).status_code == 204
+print("forgot a device")
 
 # sign out
 me = show_me.sync(client=mine)

@@ -76,4 +76,5 @@ def natalie_and_bob(client, database):
     assert second.status_code == 200
     sessions = client.get("/auth/sessions", headers=bearer(token)).get_json()["sessions"]
     (other,) = [session["id"] for session in sessions if not session["current"]]
-    return bearer(token), {"user_id": ids[BOB], "session_id": other}
+    devices = client.get("/users/me/devices", headers=bearer(token)).get_json()["devices"]
+    return bearer(token), {"user_id": ids[BOB], "session_id": other, "device_id": devices[0]["id"]}

@@ -88,9 +88,9 @@ def test_a_password_that_changes_nothing_any_more_is_told(client, alice, databas
     alice_id = assert_ok(client.get("/users/me", headers=bearer(alice)))["id"]
     hash_password = passwords.hash_password
 
-    def hash_and_end_the_session(password):
+    def hash_and_end_the_session(*args):
         database.users.update_one({}, {"$set": {"sessions": []}})
-        return hash_password(password)
+        return hash_password(*args)
 
     monkeypatch.setattr(passwords, "hash_password", hash_and_end_the_session)
     change = {"currentPassword": PASSWORD, "newPassword": NEW}

@@ -105,11 +105,13 @@ def test_the_least_recently_used_session_makes_room(settings, request):
 
 def test_a_session_never_starts_for_one_who_was_disabled_while_the_password_was_checked(client, alice, database, app):
     """The write that starts a session checks again, because time passes between the check and the write."""
-    from authservice.store import lookup, sessions, users
+    from authservice.store import devices, lookup, sessions, users
 
     with app.app_context():
-        user, stored = lookup.find_with_password([ALICE])
+        user, stored, _ = lookup.find_with_password([ALICE], "x")
         session = sessions.of(user.id)[0]
-        assert users.change(user.id, is_disabled=True)
-        assert not sessions.start(user.id, stored, session, 20, None)
-    assert database.users.find_one({})["sessions"] == []
+        (device,), _ = devices.of(user.id, session.id)
+        for is_known in (True, False):
+            assert users.change(user.id, is_disabled=True)
+            assert not sessions.start(user.id, stored, session, 20, None, device, is_known=is_known)
+    assert database.users.find_one({})["sessions"] == database.users.find_one({})["devices"] == []
