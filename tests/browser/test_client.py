@@ -22,6 +22,8 @@ from tests.service import free_port
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604"
 NEW_PASSWORD = "a different horse entirely"
+COMMON = "Choose another password: this one is among the most common ones."
+CONTEXT = "Choose another password: this one is little more than your e-mail address or the name of this service."
 
 
 def test_the_tutorials_walk(open_page, service, watch):
@@ -228,6 +230,8 @@ def test_what_does_not_fit_is_said_beside_its_field(open_page, watch):
     for email, password, label, sentence in (
         (ALICE, "short", "Password", "Use at least 8 characters."),
         (ALICE, "", "Password", "Send a password."),
+        (ALICE, "iloveyou", "Password", COMMON),
+        (ALICE, f"{ALICE}1", "Password", CONTEXT),
         ("natalie", PASSWORD, "Email", "Send an e-mail address such as natalie@example.com."),
     ):
         create_account(page, email, password)
@@ -343,6 +347,10 @@ def test_somebody_changes_their_password(open_page, watch):
     new.fill("short")
     change.click()
     expect_fault(page, "New password", "Use at least 8 characters.")
+    for password, sentence in (("iloveyou", COMMON), (f"{ALICE}1", CONTEXT)):
+        new.fill(password)
+        change.click()
+        expect_fault(page, "New password", sentence)
 
     new.fill(NEW_PASSWORD)
     change.click()

@@ -4,11 +4,16 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from authservice import ConfigurationError, metrics
 from authservice.config import load
@@ -37,9 +42,11 @@ def of_range(*lines):
 class RangeServer:
     """Answers each request with the pieces in ``answer``, ``pause`` seconds after each of them."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/range"
+        port = self.listener.getsockname()[1]
+        self.url = f"https://localhost:{port}/range" if tls else f"http://127.0.0.1:{port}/range"
+        self.tls = tls
         self.requests = []
         self.answer = of_range(f"{DIGEST[5:]}:3")
         self.pause = 0.0
@@ -59,6 +66,11 @@ class RangeServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
+        if self.tls:
+            try:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            except OSError:  # the client does not believe the certificate
+                return
         with connection:
             received = b""
             while b"\r\n\r\n" not in received:
@@ -86,6 +98,22 @@ def ranges():
 @pytest.fixture
 def settings(settings, ranges):
     return {**settings, "BREACH_CHECK": ranges.url}
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Key and certificate of localhost, in one file, signed by nobody else."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    signed = builder.sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "localhost.pem").write_bytes(private + signed.public_bytes(pem))
+    return tmp_path / "localhost.pem"
 
 
 def sign_up(client, password=BREACHED, email=ALICE):
@@ -198,6 +226,18 @@ def test_no_redirect_is_followed(client, ranges):
 
 def test_nobody_listening_stops_nobody(make_app):
     assert_ok(sign_up(make_app(BREACH_CHECK=f"http://127.0.0.1:{free_port()}").test_client()), 201)
+
+
+@pytest.mark.parametrize(("is_trusted", "status", "requests_read"), [(True, 422, 1), (False, 201, 0)])
+def test_the_certificate_is_checked(make_app, certificate, monkeypatch, is_trusted, status, requests_read):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server = RangeServer(tls)
+    assert sign_up(make_app(BREACH_CHECK=server.url).test_client()).status_code == status
+    assert len(server.requests) == requests_read
+    server.close()
 
 
 DRIPS = {
