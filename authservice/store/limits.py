@@ -113,7 +113,8 @@ def _taking(unit: Unit, moment: float) -> UpdateOne:
     start = {"$cond": [{"$gt": ["$tat", beyond]}, moment, {"$max": [{"$ifNull": ["$tat", moment]}, moment]}]}
     expiry = datetime.fromtimestamp(beyond, UTC)
     return UpdateOne(
-        {"_id": unit.key, "$or": [{"tat": {"$lte": latest}}, {"tat": {"$gt": beyond}}]},
+        # With $or the embedded database would read the whole collection.
+        {"_id": unit.key, "tat": {"$not": {"$gt": latest, "$lte": beyond}}},
         [{"$set": {"tat": {"$add": [start, unit.rate.unit_seconds]}, "expireAt": expiry}}],
         upsert=True,
     )

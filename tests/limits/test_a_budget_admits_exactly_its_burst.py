@@ -1,7 +1,9 @@
 """A budget admits its burst and not one more, and a unit comes back in its time: on the real database, from threads."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.conftest import ALICE, BOB, state_of
 from tests.service import free_port
 
 HERE, ELSEWHERE = client_at("203.0.113.9", ()), client_at("198.51.100.7", ())
+OTHER_COUNTERS = 10_000
 RATE = Rate(5, 300)
 UNIT, OTHER = Unit("test:1", RATE), Unit("test:2", Rate(2, 300))
 
@@ -175,3 +178,28 @@ def test_the_database_deletes_what_is_full_again_and_nothing_of_others(app, data
     take(app, UNIT)
     (counter,) = database.limits.find({"_id": UNIT.key})
     assert counter["expireAt"].timestamp() >= counter["tat"]
+
+
+def test_an_attempt_takes_no_longer_when_there_are_many_counters(app, database):
+    """Many ways to write the same condition make a database read the whole collection."""
+    with app.app_context():
+        alone = fastest(take_and_give_back)
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        database.limits.insert_many(
+            {"_id": f"other:{n}", "tat": soon.timestamp(), "expireAt": soon} for n in range(OTHER_COUNTERS)
+        )
+        assert fastest(take_and_give_back) < 8 * alone  # a scan takes 30 times as long
+
+
+def take_and_give_back():
+    store.take_units([UNIT])
+    store.give_back_units([UNIT])
+
+
+def fastest(function):
+    def seconds():
+        start = time.perf_counter()
+        function()
+        return time.perf_counter() - start
+
+    return min(seconds() for _ in range(40))
