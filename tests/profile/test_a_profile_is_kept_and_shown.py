@@ -70,7 +70,7 @@ def test_it_is_shown_as_it_was_sent_everywhere(client, database):
     assert stored["profile"]["bornOn"] == datetime(1990, 2, 3, tzinfo=UTC)
     assert stored["profile"]["seenAt"] == datetime(2026, 1, 2, 2, 4, 5, 678000, tzinfo=UTC)
     assert stored.keys() == {
-        "_id", "email", "password", "createdAt", "passwordChangedAt", "roles", "sessions", "profile",
+        "_id", "email", "password", "createdAt", "passwordChangedAt", "roles", "sessions", "devices", "profile",
     }  # fmt: skip
 
 

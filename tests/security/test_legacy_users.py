@@ -44,7 +44,7 @@ class TestOfTheTutorial:
         assert datetime.fromisoformat(me["createdAt"]) == made
 
         stored = database.users.find_one()
-        assert stored.keys() == {"_id", "email", "password", "__v", "passwordChangedAt", "sessions"}
+        assert stored.keys() == {"_id", "email", "password", "__v", "passwordChangedAt", "sessions", "devices"}
         assert (stored["_id"], stored["email"], stored["__v"]) == (document["_id"], "josh@example.com", 0)
         assert stored["password"].startswith("$2b$11$")
         assert bcrypt.checkpw(b"password", stored["password"].encode())  # the old app can still check the password
