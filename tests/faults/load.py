@@ -44,9 +44,10 @@ class Refused(Unanswered):
 
 
 class Client:
-    """A client with one keep-alive connection, which it reopens if the service closes it."""
+    """A client with one keep-alive connection, which it reopens if the service closes it. ``address`` is its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
+        self._own = (address, 0)
         parts = urlsplit(url)
         self._host, self._port = parts.hostname, parts.port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -81,7 +82,7 @@ class Client:
             await self.close()  # closed while idle: send the request on a new connection
         if self._streams is None:
             try:
-                self._streams = await asyncio.open_connection(self._host, self._port)
+                self._streams = await asyncio.open_connection(self._host, self._port, local_addr=self._own)
             except ConnectionRefusedError:
                 raise Refused from None
         reader, writer = self._streams
@@ -163,11 +164,13 @@ class Load:
 
         return asyncio.run_coroutine_threadsafe(whole(), self._loop).result()
 
-    def start(self, behaviour: Behaviour, clients: int, pause_seconds: float | None = None) -> None:
+    def start(
+        self, behaviour: Behaviour, clients: int, pause_seconds: float | None = None, address: str = "127.0.0.1"
+    ) -> None:
         """Run ``behaviour`` in ``clients`` clients, each with its own connection, until ``stop``."""
         pause = self.pause_seconds if pause_seconds is None else pause_seconds
         for _ in range(clients):
-            self._running.append(asyncio.run_coroutine_threadsafe(self._keep(behaviour, pause), self._loop))
+            self._running.append(asyncio.run_coroutine_threadsafe(self._keep(behaviour, pause, address), self._loop))
 
     def stop(self) -> None:
         """Let every client finish its request."""
@@ -177,8 +180,8 @@ class Load:
             client.result()
         self._over.clear()
 
-    async def _keep(self, behaviour: Behaviour, pause_seconds: float) -> None:
-        client = Client(self.url)
+    async def _keep(self, behaviour: Behaviour, pause_seconds: float, address: str) -> None:
+        client = Client(self.url, address)
         try:
             while not self._over.is_set():
                 try:

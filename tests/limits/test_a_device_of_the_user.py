@@ -1,0 +1,78 @@
+"""A device counts for the accounts that hold it: there it has a budget of its own. Everywhere else it is a stranger."""
+
+import pytest
+
+from authservice.security.devices import id_of
+from tests.api.answers import assert_ok
+from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD
+from tests.limits.test_guessing_is_slow import accounts, shown  # noqa: F401
+
+ELSEWHERE = "198.51.100.1"
+FORGED = "0123456789abcdef0123456789abcdef"
+
+
+def ask(client, device_token=None, email=ALICE, password="a wrong one", address="203.0.113.9"):
+    body = {"email": email, "password": password, **({"deviceToken": device_token} if device_token else {})}
+    return client.post("/auth", json=body, environ_overrides={"REMOTE_ADDR": address})
+
+
+def statuses(client, times, *given, **asked):
+    return [ask(client, *given, **asked).status_code for _ in range(times)]
+
+
+@pytest.fixture
+def device(client, accounts):  # noqa: F811
+    """The token of a device of Alice's."""
+    return assert_ok(ask(client, password=PASSWORD, address=ELSEWHERE))["deviceToken"]
+
+
+def test_wrong_passwords_of_strangers_cost_a_device_nothing(client, device):
+    assert statuses(client, 6) == [401] * 5 + [429]
+    assert statuses(client, 15, device, password=PASSWORD) == [200] * 15
+    assert ask(client, password=PASSWORD).status_code == 429
+
+
+def test_beyond_its_own_budget_a_device_is_a_stranger(client, device):
+    """It falls back to the budgets of strangers, and costs them nothing before."""
+    assert statuses(client, 16, device) == [401] * 15 + [429]
+    assert statuses(client, 6, address=ELSEWHERE) == [401] * 5 + [429]
+
+
+def test_wrong_passwords_on_a_device_leave_the_others_alone(client, device):
+    other = assert_ok(ask(client, password=PASSWORD, address=ELSEWHERE))["deviceToken"]
+    assert statuses(client, 16, device)[-1] == 429
+    assert ask(client, other, password=PASSWORD).status_code == 200
+
+
+def test_bobs_device_is_a_stranger_at_alices_account(client, device):
+    bobs = assert_ok(ask(client, email=BOB, password=PASSWORD, address=ELSEWHERE))["deviceToken"]
+    assert statuses(client, 6, bobs) == [401] * 5 + [429]
+    assert ask(client, bobs, email=BOB, password=PASSWORD).status_code == 200
+
+
+def test_a_device_that_was_forgotten_is_a_stranger(client, device, database):
+    assert database.users.update_one({"email": ALICE}, {"$set": {"devices": []}}).modified_count == 1
+    assert statuses(client, 6, device) == [401] * 5 + [429]
+
+
+@pytest.mark.parametrize("shown_token", ["none", "forged", "of Bob"])
+def test_known_unknown_and_disabled_accounts_answer_a_strange_token_alike(client, device, shown_token):
+    bobs = assert_ok(ask(client, email=BOB, password=PASSWORD, address=ELSEWHERE))["deviceToken"]
+    token = {"none": None, "forged": FORGED, "of Bob": bobs}[shown_token]
+    told = []
+    for number, email in enumerate((ALICE, CHARLIE, "nobody@example.com")):
+        answers = [ask(client, token, email=email, address=f"192.0.2.{number}") for _ in range(7)]
+        assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+        told.append([shown(answer) for answer in answers])
+    assert told[0] == told[1] == told[2]
+
+
+def test_300_known_devices_behind_one_address_are_never_refused(client, accounts, database):  # noqa: F811
+    (bob,) = database.users.find({"email": BOB}, {"_id": 0})
+    tokens = {f"user{number}@example.com": f"{number:032x}" for number in range(300)}
+    seen = {"label": "curl", "firstSeenAt": bob["createdAt"], "lastSeenAt": bob["createdAt"]}
+    database.users.insert_many(
+        {**bob, "email": email, "devices": [{"id": id_of(token), **seen}]} for email, token in tokens.items()
+    )
+    answers = [ask(client, token, email=email, password=PASSWORD).status_code for email, token in tokens.items()]
+    assert answers == [200] * 300
