@@ -4,7 +4,7 @@ ARG BASE=docker.io/library/python:3.13-slim-bookworm
 FROM ${BASE} AS build
 COPY . /source
 RUN python3 -m venv /opt/authservice \
-    && /opt/authservice/bin/pip install --no-cache-dir --disable-pip-version-check /source
+    && /opt/authservice/bin/pip install --no-cache-dir --disable-pip-version-check '/source[proof-of-work]'
 
 FROM ${BASE}
 COPY --from=build /opt/authservice /opt/authservice

@@ -172,6 +172,7 @@ def _build(
     projection = projection_of(own_profile.attributes if own_profile else ())
     jwt = JWTManager(app)
     users_collection = client.connect(app, settings) if mongo is None else client.adopt(mongo, settings)
+    keeps_proofs = settings["PROOF_OF_WORK"] == "on"
     limits = budgets.of_settings(settings)
     counters_collection = counters.of_database(users_collection)
     state.bind(
@@ -184,7 +185,11 @@ def _build(
             counters=counters_collection,
             limits=limits,
             resilience=Resilience.of(users_collection.database.client, settings["MONGO_TIMEOUT_MS"] / 1_000),
-            indexes=UserIndexes(users_collection, counters_collection if limits.is_on else None),
+            indexes=UserIndexes(
+                users_collection,
+                counters_collection if limits.is_on else None,
+                keeps_proofs=keeps_proofs,
+            ),
             lookups=SessionLookups(users_collection, projection),
             hasher=passwords.init_app(app, settings),
             breaches=breaches.of_settings(settings),
@@ -204,6 +209,8 @@ def _build(
         bodies = (SignUpSchema, ProfileChangeSchema, UserSchema, AdminUserSchema, AdminUserDetailSchema)
         documentation.add_profile(api, own_profile, bodies)
         api.register_blueprint(users.profile_blueprint)
+    if keeps_proofs:
+        api.register_blueprint(users.challenge_blueprint)
     for blueprint in (users.blueprint, auth.blueprint, admin.blueprint):
         api.register_blueprint(blueprint)
     if HEALTH in parts:
@@ -227,5 +234,5 @@ def _add_commands(app: Flask) -> None:
 
 def _embedded_database(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The URI and the secret that come with it."""
-    uri = embedded.find_or_start(directory, [settings["USERS_COLLECTION"], counters.NAME])
+    uri = embedded.find_or_start(directory, [settings["USERS_COLLECTION"]])
     return {"MONGO_URI": uri, "JWT_SECRET_KEY": settings["JWT_SECRET_KEY"] or config.development_secret(directory)}

@@ -1,5 +1,6 @@
 """The table of settings: each FLASK_* variable with its check, its default and its meaning."""
 
+import importlib.util
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,12 @@ def _switch(text: str) -> str:
     return text
 
 
+def _proof_of_work(text: str) -> str:
+    if _switch(text) == "on" and importlib.util.find_spec("altcha") is None:
+        raise ValueError("needs a package that is not installed: pip install 'authservice[proof-of-work]'")
+    return text
+
+
 def _metrics(text: str) -> str:
     if text in ("on", "off"):
         return text
@@ -234,4 +241,5 @@ SETTINGS = (
         None,
         "networks whose clients have no limit of their own, separated by commas; those of accounts stay",
     ),
+    Setting("PROOF_OF_WORK", _proof_of_work, "off", "`on`: a sign-up over HTTP needs a solved ALTCHA challenge"),
 )

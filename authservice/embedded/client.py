@@ -14,7 +14,8 @@ from authservice.embedded import folder, keeper
 from authservice.embedded.folder import EmbeddedUnavailable
 
 DATABASE = "authexample"  # the tutorial's name
-COLLECTIONS = ("users", "limits")
+COLLECTIONS = ("users",)
+BESIDE_USERS = ("limits", "used_proofs")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ _owned: Server | None = None
 
 
 def start(directory: Path, collections: Sequence[str] = COLLECTIONS) -> Server:
-    """Start a server on ``directory`` that this process owns. ``collections`` exist before it accepts connections.
+    """Start a server on ``directory`` that this process owns.
+
+    ``collections`` and BESIDE_USERS exist before it accepts connections.
 
     Raises EmbeddedUnavailable if the extra is missing, another process uses the directory or other users have access
     to it.
@@ -49,8 +52,9 @@ def start(directory: Path, collections: Sequence[str] = COLLECTIONS) -> Server:
             "in the repository: pip install -e '.[embedded]'"
         )
     folder.secure(directory)
+    namespaces = [f"{DATABASE}.{name}" for name in (*collections, *BESIDE_USERS)]
     process = subprocess.Popen(
-        [sys.executable, "-P", keeper.__file__, str(directory), *(f"{DATABASE}.{name}" for name in collections)],
+        [sys.executable, "-P", keeper.__file__, str(directory), *namespaces],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -83,7 +83,7 @@ def init_app(app: Flask, settings: Mapping[str, Any]) -> TokenPolicy:
         grace=timedelta(seconds=settings["REFRESH_GRACE_SECONDS"]),
         max_sessions=settings["MAX_SESSIONS"],
         access_key=settings["JWT_SECRET_KEY"],
-        refresh_key=_refresh_key(settings["JWT_SECRET_KEY"]),
+        refresh_key=derived_key(settings["JWT_SECRET_KEY"], _REFRESH_KEY_INFO),
         issuer=settings["JWT_ISSUER"],
         audience=settings["JWT_AUDIENCE"],
         own_claims=functools.partial(claims_of_app.own_claims, claims_of_app.function_of(settings)),
@@ -220,9 +220,9 @@ def key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
     return keys[token_type]
 
 
-def _refresh_key(secret: str) -> bytes:
-    """A separate key, so that other services that hold the secret do not accept refresh tokens (RFC 5869)."""
-    return HKDF(SHA256(), length=32, salt=None, info=_REFRESH_KEY_INFO).derive(secret.encode())
+def derived_key(secret: str, info: bytes) -> bytes:
+    """A key for one purpose (RFC 5869). Other services may hold the secret itself, to verify access tokens."""
+    return HKDF(SHA256(), length=32, salt=None, info=info).derive(secret.encode())
 
 
 def _is_text(value: object, pattern: re.Pattern[str]) -> bool:

@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
 from authservice.state import current_state
-from authservice.store import limits
+from authservice.store import limits, proofs
 from authservice.store.client import ping
 
 ADMIN = "admin"
@@ -66,8 +66,14 @@ class UserIndexes:
     for it would look as if the database did not answer.
     """
 
-    def __init__(self, users: Collection[dict[str, Any]], counters: Collection[dict[str, Any]] | None = None) -> None:
-        self._users, self._counters = users, counters
+    def __init__(
+        self,
+        users: Collection[dict[str, Any]],
+        counters: Collection[dict[str, Any]] | None = None,
+        *,
+        keeps_proofs: bool = False,
+    ) -> None:
+        self._users, self._counters, self._keeps_proofs = users, counters, keeps_proofs
         self.found = _Found(are_unique=False, any_case=None, has_admins=False)
         self._fault: UsersCollectionUnfit | None = None
         self._build_at = 0.0  # a build reads the whole collection, so the next one waits
@@ -111,6 +117,8 @@ class UserIndexes:
                 self.found, error = _build_missing(self._users)
                 if self._counters is not None:
                     limits.build_index(self._counters)
+                if self._keeps_proofs:
+                    proofs.build_index(self._users)
                 self._fault = None if self.found.are_enough else _fault(self._users, error)
         except DatabaseUnavailable:
             return

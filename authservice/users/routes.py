@@ -7,9 +7,11 @@ from flask import Response, request
 from authservice import errors
 from authservice.auth.routes import token_answer
 from authservice.auth.schemas import TokenSchema, UserSchema
+from authservice.security import proof_of_work
 from authservice.store.users import User
 from authservice.users import service
 from authservice.users.schemas import (
+    ChallengeSchema,
     DeletionSchema,
     DeviceListSchema,
     MessageSchema,
@@ -26,6 +28,8 @@ from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, curre
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
 # Registered only for an app that has a profile.
 profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", description="Fields that the app has added")
+# Registered only for an app that requires proofs of work.
+challenge_blueprint = Blueprint("challenge", __name__, url_prefix="/users", description="Proof of work")
 
 
 @blueprint.route("", methods=["POST"])
@@ -44,8 +48,20 @@ def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
 
     It does not sign in: send the same e-mail and password to signIn.
     """
+    service.require_proof(body.get("altcha"))
     user = service.sign_up(body["email"], body["password"], body.get("profile"), current_client())
     return user, {"Location": f"{request.script_root}/users/me"}
+
+
+@challenge_blueprint.route("/challenge")
+@challenge_blueprint.response(200, ChallengeSchema)
+@challenge_blueprint.refusals()
+def issue_challenge() -> dict[str, Any]:
+    """Issue a challenge to a client that wants to sign up
+
+    ALTCHA's widget solves it. The solution is good for one sign-up within ten minutes, also if that is refused.
+    """
+    return proof_of_work.issue_challenge()
 
 
 @blueprint.route("/test")

@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.fields import NewEmail, NewPassword, Password
+from authservice.web.fields import NewEmail, NewPassword, Password, Text
 from authservice.web.parsing import Body
 from authservice.web.profile import ProfiledBody
 
@@ -10,6 +10,28 @@ from authservice.web.profile import ProfiledBody
 class SignUpSchema(ProfiledBody):
     email = NewEmail(required=True)
     password = NewPassword(required=True)
+    altcha = Text(
+        metadata={
+            "description": "The solution of a challenge, as ALTCHA's widget writes it: required if FLASK_PROOF_OF_WORK"
+            " is on, else ignored",
+            "example": "eyJjaGFsbGVuZ2UiOnsuLi59LCJzb2x1dGlvbiI6ey4uLn19",
+        }
+    )
+
+
+class ChallengeParametersSchema(Schema):
+    algorithm = fields.String(required=True, metadata={"example": "PBKDF2/SHA-256"})
+    nonce = fields.String(required=True)
+    salt = fields.String(required=True)
+    cost = fields.Integer(required=True, metadata={"example": 1_000})
+    keyLength = fields.Integer(required=True, metadata={"example": 32})
+    keyPrefix = fields.String(required=True, metadata={"example": "000"})
+    expiresAt = fields.Integer(required=True, metadata={"description": "In seconds since the epoch"})
+
+
+class ChallengeSchema(Schema):
+    parameters = fields.Nested(ChallengeParametersSchema, required=True)
+    signature = fields.String(required=True)
 
 
 class ProfileChangeSchema(ProfiledBody):

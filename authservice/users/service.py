@@ -18,15 +18,26 @@ from authservice.errors import (
 )
 from authservice.limits import budgets
 from authservice.limits.clients import NO_CLIENT, Client
-from authservice.security import emails, new_passwords, passwords
+from authservice.security import emails, new_passwords, passwords, proof_of_work
 from authservice.security.hashing_gate import Place
-from authservice.store import devices, indexes, lookup, profile_values, sessions, users
+from authservice.store import devices, indexes, lookup, profile_values, proofs, sessions, users
 from authservice.store.devices import Device
 from authservice.store.users import ADMIN, StoredPassword, User
 
 PROFILE_MAX_BYTES = 16_384  # as BSON
 _TRIES = 3
 _PROFILE_TRIES = 32  # among concurrent changes, one succeeds in each round
+
+
+def require_proof(payload: str | None) -> None:
+    """Use up a proof of work, if one is required. It stays used whatever becomes of the sign-up.
+
+    Otherwise one proof would test any number of e-mails. Raises ValidationFailed, DatabaseUnavailable.
+    """
+    if proof_of_work.is_required():
+        proof = proof_of_work.verify(payload)
+        if not proofs.use(proof.id, proof.expires_at):
+            raise proof_of_work.refusal("proof_used", "This solution was used already. Solve a new challenge.")
 
 
 def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None, client: Client = NO_CLIENT) -> User:

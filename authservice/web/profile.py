@@ -14,7 +14,7 @@ from authservice.store.profile_values import UnfitValue, plain, storable
 from authservice.web.parsing import Body, fault
 
 # All other members of the bodies that contain the fields. A test compares them with the schemas.
-RESERVED = frozenset({"id", "email", "password", "roles", "createdAt", "disabled", "sessions", "profile"})
+RESERVED = frozenset({"id", "email", "password", "roles", "createdAt", "disabled", "sessions", "profile", "altcha"})
 
 
 @dataclass(frozen=True, eq=False)

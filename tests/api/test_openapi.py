@@ -163,6 +163,7 @@ def test_what_may_be_absent_is_optional_and_nothing_else(description):
         for field in schema["properties"].keys() - set(schema.get("required", []))
     }
     assert optional == {
+        ("SignUp", "altcha"),
         ("SignIn", "cookie"),
         ("SignIn", "deviceToken"),
         ("Refresh", "refreshToken"),
