@@ -73,7 +73,10 @@ def run_through(client, database):
         ask("DELETE", "/auth", 204, json={"refreshToken": newest})
         by_cookie = {"email": ALICE, "password": PASSWORD, "cookie": True}
         answer = ask("POST", "/auth", 200, json=by_cookie, base_url="https://localhost")
-        secrets.append(answer.headers["Set-Cookie"].split("=", 1)[1].split(";")[0])
+        secrets += [cookie.split("=", 1)[1].split(";")[0] for cookie in answer.headers.getlist("Set-Cookie")]
+        device = ask("POST", "/auth", 200, json={"email": ALICE, "password": PASSWORD}).get_json()["deviceToken"]
+        ask("POST", "/auth", 401, json={"email": ALICE, "password": WRONG, "deviceToken": device})
+        secrets.append(device)
         script = {"X-Requested-With": "x"}
         ask("POST", "/auth/refresh", 200, headers=script, base_url="https://localhost")
         ask("DELETE", "/auth", 204, headers=script, base_url="https://localhost")
@@ -108,8 +111,9 @@ def test_no_log_line_holds_a_secret_or_an_email(run_through):
 def test_no_answer_holds_a_password_a_hash_or_the_key(run_through):
     answers, secrets = run_through()
     bodies = [answer.get_json() for answer in answers if answer.status_code == 200]
-    tokens = {body.get(name) for body in bodies for name in ("token", "refreshToken")}
-    tokens |= {answer.headers.get("Set-Cookie", "=").split("=", 1)[1].split(";")[0] for answer in answers}
+    tokens = {body.get(name) for body in bodies for name in ("token", "refreshToken", "deviceToken")}
+    cookies = [cookie for answer in answers for cookie in answer.headers.getlist("Set-Cookie")]
+    tokens |= {cookie.split("=", 1)[1].split(";")[0] for cookie in cookies}
     for answer in answers:
         whole = f"{answer.headers}{answer.text}"
         for secret in secrets:
