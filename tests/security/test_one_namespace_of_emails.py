@@ -322,7 +322,7 @@ class TestTheLookup:
             for _ in range(60):
                 for name in names:
                     started = time.perf_counter()
-                    lookup.find_with_password([name, name.lower()])
+                    lookup.find_with_password([name, name.lower()], "0" * 64)
                     times[name].append(time.perf_counter() - started)
         fastest = {name: min(one) for name, one in times.items()}  # other load on the machine only adds time
         assert max(fastest.values()) < 2 * min(fastest.values()), fastest
