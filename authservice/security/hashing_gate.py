@@ -40,7 +40,7 @@ class HashingGate:
 
     Anybody may take a free place. When the gate is full, a client that holds none gets the newest waiting place of the
     client that holds the most, if those are two or more. Clients hash in turn, so a long queue of one delays no other.
-    One extra place is for requests that show a device of their user.
+    One extra place is for requests that show a device of their user. docs/decisions/0052-fair-hashing-gate.md
     """
 
     def __init__(self, concurrency: int, queue: int) -> None:
