@@ -26,7 +26,7 @@ def build_index(users: Collection[dict[str, Any]]) -> None:
 
 
 @asks_database
-def use(proof_id: str, expires_at: datetime) -> bool:
+def use_proof(proof_id: str, expires_at: datetime) -> bool:
     """Remember that the proof is used; False if it was already."""
     attempt, used = ObjectId(), _beside(current_state().users)
     try:

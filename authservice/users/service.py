@@ -36,7 +36,7 @@ def require_proof(payload: str | None) -> None:
     """
     if proof_of_work.is_required():
         proof = proof_of_work.verify(payload)
-        if not proofs.use(proof.id, proof.expires_at):
+        if not proofs.use_proof(proof.id, proof.expires_at):
             raise proof_of_work.refusal("proof_used", "This solution was used already. Solve a new challenge.")
 
 

@@ -210,7 +210,7 @@ def test_a_forged_or_foreign_proof_is_refused(client, app):
 def test_a_forged_proof_causes_neither_work_nor_a_question_to_the_database(client, monkeypatch):
     payload = solve(challenge_of(client))
     monkeypatch.setattr(altcha.v2, "derive_key_pbkdf2", lambda *_: pytest.fail("work was done"))
-    monkeypatch.setattr(proofs, "use", lambda *_: pytest.fail("the database was asked"))
+    monkeypatch.setattr(proofs, "use_proof", lambda *_: pytest.fail("the database was asked"))
     for changes in ({"cost": 10**9}, {"keyLength": 10**9}, {"salt": "00" * 16}, {"algorithm": "SCRYPT"}):
         parameters = {**payload["challenge"]["parameters"], **changes}
         forged = {**payload, "challenge": {**payload["challenge"], "parameters": parameters}}
