@@ -86,11 +86,17 @@ async function endEntry(id: string): Promise<string> {
   return 'That session is signed out.';
 }
 
+async function solve(challenge: unknown): Promise<string> {
+  say('One moment: this device solves a puzzle that keeps robots out.');
+  const proof = await import('./proof');
+  return proof.solve(challenge as Parameters<typeof proof.solve>[0]);
+}
+
 const credentials = new Form(find('credentials'), () =>
   attempt(async () => {
     const [email, password] = [credentials.value('email'), credentials.value('password')];
     if (isCreating()) {
-      await session.createAccount(email, password);
+      await session.createAccount(email, password, solve);
       mode.value = 'sign-in';
       showMode();
       try {

@@ -120,8 +120,15 @@ export class Session extends ChangeTarget {
     super.addEventListener(...all);
   }
 
-  async createAccount(email: string, password: string): Promise<void> {
-    await this.#ask('POST', '/users', { email, password });
+  /** `solve` makes a proof of work of a challenge. It is called only if the service asks for a proof. */
+  async createAccount(email: string, password: string, solve?: (challenge: unknown) => Promise<string>): Promise<void> {
+    const body = { email, password };
+    try {
+      await this.#ask('POST', '/users', body);
+    } catch (error) {
+      if (!solve || !(error instanceof Problem) || !error.faults.some(({ pointer }) => pointer === '/altcha')) throw error;
+      await this.#ask('POST', '/users', { ...body, altcha: await solve(await this.#ask('GET', '/users/challenge')) });
+    }
   }
 
   async signIn(email: string, password: string): Promise<void> {
