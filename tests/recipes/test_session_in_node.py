@@ -21,7 +21,11 @@ FAULTS = [
     errors.Fault("/email", "invalid_email", "Send an e-mail address such as natalie@example.com."),
     errors.Fault("/newPassword", "too_short", "Use at least 8 characters."),
 ]
-ARGUMENTS = {errors.ValidationFailed: (FAULTS,), errors.EmailAmbiguous: (["5c0dc18d349bc9479600c171"] * 2,)}
+ARGUMENTS = {
+    errors.ValidationFailed: (FAULTS,),
+    errors.EmailAmbiguous: (["5c0dc18d349bc9479600c171"] * 2,),
+    errors.TooManyAttempts: (7,),
+}
 ANSWERS = {
     "html": (200, "text/html", b"<!doctype html><title>An app</title>"),
     "empty": (200, "text/plain", b""),
