@@ -56,6 +56,7 @@ assert not isinstance(device_token, Unset)
 known = sign_in.sync(client=anybody, body=SignIn(email=email, password=password, device_token=device_token))
 assert isinstance(known, Token)
 assert known.device_token == device_token
+assert sign_out.sync_detailed(client=signed_in(known), body=Refresh()).status_code == 204
 print("signed in")
 
 # refresh
