@@ -73,7 +73,7 @@ def sign_in(body: dict[str, Any]) -> Any:
             own_refresh_cookie() if by_cookie else None,
             device_cookie() if by_cookie else body.get("deviceToken"),
         )
-    except errors.CredentialsInvalid:
+    except (errors.CredentialsInvalid, errors.TooManyAttempts, errors.HashingBusy):
         wait_for_the_grid()
         raise
     return token_answer(signed_in, by_cookie=by_cookie)

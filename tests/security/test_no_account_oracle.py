@@ -12,7 +12,7 @@ from authservice.errors import CredentialsInvalid
 from authservice.limits.clients import NO_CLIENT
 from authservice.web.timing import GRID_SECONDS
 from tests.api.answers import assert_ok, assert_problem
-from tests.conftest import PASSWORD, state_of
+from tests.conftest import ALICE, CHARLIE, PASSWORD, state_of
 from tests.security.test_hashing_gate import hash_in
 
 COST = 7
@@ -144,7 +144,23 @@ def test_a_full_gate_tells_no_more(settings, request):
     try:
         assert occupied.wait(60)
         for name in REFUSALS:
+            started = time.perf_counter()
             assert_problem(ask(name), 503, "hashing_busy")
+            assert time.perf_counter() - started >= GRID_SECONDS, name
     finally:
         leave.set()
         holder.join()
+
+
+def test_a_spent_budget_tells_no_more(settings, request):
+    """Whoever shows a device is looked up before the budgets are."""
+    settings |= {"LIMITS": "on", "LIMIT_SIGN_IN_CLIENT": "1/10m"}
+    client = request.getfixturevalue("client")
+    assert_ok(client.post("/users", json={"email": ALICE, "password": PASSWORD}), 201)
+    for email in (CHARLIE, ALICE, CHARLIE):
+        started = time.perf_counter()
+        body = {"email": email, "password": "wrong wrong", "deviceToken": "00" * 16}
+        answer = client.post("/auth", json=body)
+        assert answer.status_code in (401, 429)
+        assert time.perf_counter() - started >= GRID_SECONDS, email
+    assert answer.status_code == 429
