@@ -13,7 +13,8 @@ class SignInSchema(Body):
     deviceToken = Text(
         metadata={
             "description": "What an earlier sign-in answered; in cookie mode the cookie has it instead",
-            "example": "0f" * 16,
+            # Not a well-formed one: trying the example must not register a public token as a device.
+            "example": "the deviceToken of your last sign-in",
         }
     )
     # No load_default: client generators would make the field a required one.

@@ -14,7 +14,7 @@ class SignUpSchema(ProfiledBody):
         metadata={
             "description": "The solution of a challenge, as ALTCHA's widget writes it: required if FLASK_PROOF_OF_WORK"
             " is on, else ignored",
-            "example": "eyJjaGFsbGVuZ2UiOnsuLi59LCJzb2x1dGlvbiI6ey4uLn19",
+            "example": "eyJjaGFsbGVuZ2UiOiAuLi59",
         }
     )
 
