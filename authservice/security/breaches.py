@@ -26,7 +26,7 @@ LOG_PAUSE_SECONDS = 60.0
 _PREFIX_DIGITS = 5
 _LOOKUPS_MAX = 8  # at a time in a worker; a server that hangs holds no more threads than that
 _BODY_MAX_BYTES = 1_000_000  # the largest ranges have some 100 KB
-_LINE = re.compile(r"([0-9A-F]{35}):([0-9]+)")
+_LINE = re.compile(r"([0-9A-F]{35}):([0-9]{1,12})")
 
 log = logging.getLogger(__name__)
 

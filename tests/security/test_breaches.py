@@ -192,6 +192,7 @@ WRONG = {
     "not found": b"HTTP/1.1 404 Not Found\r\n\r\n" + body_of(f"{DIGEST[5:]}:3"),
     "no user agent": b"HTTP/1.1 403 Forbidden\r\n\r\n",
     "a page": HEAD + b"<html><body>Sign in to the hotel's network</body></html>",
+    "an endless count": HEAD + body_of(f"{DIGEST[5:]}:{'9' * 5_000}"),
     "a page in the middle": HEAD + body_of(f"{DIGEST[5:]}:3") + b"\r\n<html>",
     "nothing": HEAD,
     "no HTTP": b"220 mail.example.com ESMTP\r\n",
