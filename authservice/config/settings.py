@@ -93,9 +93,8 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _breach_check(text: str) -> str:
-    if text != "off" and not re.fullmatch(
-        r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:(?!0)[0-9]{1,4}|:[1-5][0-9]{4})?(/[\w./~-]*)?", text, re.ASCII
-    ):
+    is_url = re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:([0-9]{1,5}))?(/[\w./~-]*)?", text, re.ASCII)
+    if text != "off" and (is_url is None or not 1 <= int(is_url[3] or 443) <= 65_535):
         raise ValueError(f"must be off or a URL such as https://api.pwnedpasswords.com/range, not {text[:60]!r}")
     return text
 

@@ -314,7 +314,7 @@ def test_other_requests_are_answered_meanwhile(serve, ranges):
 @pytest.mark.parametrize(
     "text",
     ["", "on", "api.pwnedpasswords.com", "ftp://example.com/range", "https://", "https://a:b@example.com/range",
-     "https://example.com/range?mode=ntlm", "https://example.com/range#x", "https://example.com:99999/range",
+     "https://example.com/range?mode=ntlm", "https://example.com/range#x", "https://example.com:99999/range", "https://example.com:65536/", "https://example.com:0/",
      "https://exa mple.com/range"],
 )  # fmt: skip
 def test_what_is_no_url_stops_the_start(text):
@@ -323,7 +323,15 @@ def test_what_is_no_url_stops_the_start(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["off", "https://api.pwnedpasswords.com/range", "http://127.0.0.1:8080", "http://[::1]:8080/range/"]
+    "text",
+    [
+        "off",
+        "https://api.pwnedpasswords.com/range",
+        "http://127.0.0.1:8080",
+        "http://[::1]:8080/range/",
+        "http://127.0.0.1:60787",
+        "http://127.0.0.1:65535",
+    ],
 )
 def test_off_and_urls_are_accepted(text):
     assert load({"FLASK_BREACH_CHECK": text})["BREACH_CHECK"] == text
