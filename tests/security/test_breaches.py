@@ -314,7 +314,8 @@ def test_other_requests_are_answered_meanwhile(serve, ranges):
 @pytest.mark.parametrize(
     "text",
     ["", "on", "api.pwnedpasswords.com", "ftp://example.com/range", "https://", "https://a:b@example.com/range",
-     "https://example.com/range?mode=ntlm", "https://example.com/range#x", "https://example.com:99999/range", "https://example.com:65536/", "https://example.com:0/",
+     "https://example.com/range?mode=ntlm", "https://example.com/range#x", "https://example.com:99999/range",
+     "https://example.com:65536/", "https://example.com:0/",
      "https://exa mple.com/range"],
 )  # fmt: skip
 def test_what_is_no_url_stops_the_start(text):
