@@ -41,6 +41,7 @@ def test_a_python_client_compiles_and_walks(run, description, tmp_path, serve):
         "refreshed",
         "refreshed by cookie",
         "ended one",
+        "forgot a device",
         "signed out",
     ]
 
