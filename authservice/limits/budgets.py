@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Never
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from authservice import metrics
 from authservice.config import Network, Rate
 from authservice.errors import CredentialsInvalid, DatabaseUnavailable, PasswordWrong, TooManyAttempts
 from authservice.limits.clients import KINDS, Client
 from authservice.limits.memory import LocalBudgets, Refusals
 from authservice.security import emails
+from authservice.security.tokens import derived_key
 from authservice.state import current_state
 from authservice.store import limits as store
 from authservice.store.limits import Unit
@@ -52,15 +50,13 @@ class Limits:
 def of_settings(settings: Mapping[str, Any]) -> Limits:
     """Services that share a database and a secret, but not the users, share no budget either."""
     for name in (*STORED, REFRESH, SIGN_IN_ATTEMPTS):
-        metrics.attempts_refused.labels(name)  # a counter that nobody has seen at 0 hides its first increase
+        metrics.attempts_refused.labels(name)  # Prometheus misses the first increase unless a counter starts at 0
     for kind in KINDS:
         metrics.client_addresses.labels(kind)
     info = _KEY_INFO + settings["USERS_COLLECTION"].encode()
     return Limits(
         is_on=settings["LIMITS"] == "on",
-        key=HKDF(SHA256(), length=32, salt=None, info=info).derive(
-            settings["JWT_SECRET_KEY"].encode("utf-8", "surrogateescape")
-        ),
+        key=derived_key(settings["JWT_SECRET_KEY"], info),
         rates={name: settings[f"LIMIT_{name.upper()}"] for name in _IN_SETTINGS},
         exempt=settings["LIMIT_EXEMPT"] or (),
     )
