@@ -18,6 +18,17 @@ def blocks(language):
     return [text.split("```", 1)[0] for text in SECTION.split(f"```{language}\n")[1:]]
 
 
+def assert_pytest_says(outcome, folder):
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert outcome in ran.stdout, ran.stdout + ran.stderr
+
+
 def test_it_guards_its_own_routes(serve, tmp_path):
     (tmp_path / "todos.py").write_text(blocks("python")[0])
     program, *arguments = blocks("sh")[0].split()
@@ -37,28 +48,14 @@ def test_its_tests_pass(tmp_path):
     (tmp_path / "todos.py").write_text(app)
     (tmp_path / "test_todos.py").write_text(tests)
     assert len(tests.splitlines()) <= 30
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "3 passed" in ran.stdout, ran.stdout + ran.stderr
+    assert_pytest_says("3 passed", tmp_path)
 
 
 def test_its_tests_fail_with_the_app(tmp_path):
     app, tests = blocks("python")
     (tmp_path / "todos.py").write_text(app.replace("@jwt_required()", ""))
     (tmp_path / "test_todos.py").write_text(tests)
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "3 failed" in ran.stdout, ran.stdout + ran.stderr
+    assert_pytest_says("3 failed", tmp_path)
 
 
 def test_the_public_names_are_those_of_the_table():
@@ -78,14 +75,7 @@ def test_the_fields_of_a_user_are_those_of_the_table():
 
 def test_a_user_of_the_plugin_has_the_profile_s_fields(tmp_path):
     (tmp_path / "test_profile.py").write_text(PROFILE_TESTS)
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
+    assert_pytest_says("1 passed", tmp_path)
 
 
 PROFILE_TESTS = """
