@@ -131,7 +131,7 @@ def set_password(user: User, password: str) -> None:
 
 
 def unlock(user: User) -> None:
-    """Make all budgets of the account full, for whoever has spent them. Those of clients stay as they are."""
+    """Refill all budgets of the account, for every client that spent them. Budgets of clients do not change."""
     operators.clear(operators.of_email(user.email, user.id))
     audit.record("unlock", "ok", target_id=user.id)
 

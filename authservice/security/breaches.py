@@ -79,7 +79,7 @@ class BreachCheck:
 
 def of_settings(settings: Mapping[str, Any]) -> BreachCheck | None:
     for outcome in ("breached", "unknown", "failed"):
-        metrics.breach_checks.labels(outcome)  # a counter that nobody has seen at 0 hides its first increase
+        metrics.breach_checks.labels(outcome)  # Prometheus misses the first increase unless a counter starts at 0
     url = settings["BREACH_CHECK"]
     return None if url == "off" else BreachCheck(url)
 

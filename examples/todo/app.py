@@ -54,7 +54,7 @@ def create_app(**settings: Any) -> Flask:
 
 
 def delete_todos(app: Flask, user: User) -> None:
-    """Whoever deletes the account, its to-dos go too."""
+    """Delete the to-dos of a deleted account."""
     database().execute("DELETE FROM todos WHERE owner = ?", (user.id,))
     database().commit()
 

@@ -170,7 +170,7 @@ def test_all_attempts_of_a_client_are_bounded_in_memory(client, accounts, monkey
 
 def test_a_flood_of_refused_attempts_asks_no_database(client, app, accounts, monkeypatch):
     assert statuses(client, 6) == [401] * 5 + [429]
-    state_of(app).client.close()  # whoever asks it now fails
+    state_of(app).client.close()  # every later query fails
     assert statuses(client, 20) == [429] * 20
 
 

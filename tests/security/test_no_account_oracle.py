@@ -153,7 +153,7 @@ def test_a_full_gate_tells_no_more(settings, request):
 
 
 def test_a_spent_budget_tells_no_more(settings, request):
-    """Whoever shows a device is looked up before the budgets are."""
+    """If the request shows a device, the user is looked up before the budgets."""
     settings |= {"LIMITS": "on", "LIMIT_SIGN_IN_CLIENT": "1/10m"}
     client = request.getfixturevalue("client")
     assert_ok(client.post("/users", json={"email": ALICE, "password": PASSWORD}), 201)
