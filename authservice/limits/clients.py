@@ -5,6 +5,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from authservice.config import Network
+from authservice.security.clients import client_of
 
 IPV4, IPV6, EXEMPT, UNDECLARED_PROXY, UNKNOWN = KINDS = ("ipv4", "ipv6", "exempt", "undeclared_proxy", "unknown")
 _SITE_FACTOR = 8  # a /48 has 65,536 networks of clients, and one owner
@@ -39,5 +40,5 @@ def client_at(address: str | None, exempt: tuple[Network, ...]) -> Client:
     if isinstance(parsed, ipaddress.IPv4Address):
         return Client(str(parsed), IPV4, ((str(parsed), 1),))
     # A household or a host usually has a /64, so an address within it costs nothing. A site has a /48.
-    shares = [(str(ipaddress.ip_network((parsed, bits), strict=False)), n) for bits, n in ((64, 1), (48, _SITE_FACTOR))]
-    return Client(str(parsed), IPV6, tuple(shares))
+    site = str(ipaddress.ip_network((parsed, 48), strict=False))
+    return Client(str(parsed), IPV6, ((client_of(str(parsed)), 1), (site, _SITE_FACTOR)))
