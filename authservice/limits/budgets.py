@@ -150,7 +150,7 @@ def for_route(route: str, rate: Rate, subject: Client | str) -> None:
 
 
 def _refuse_flood(limits: Limits, client: Client, email: str) -> None:
-    for subject, factor in client.shares:
+    for subject, factor in reversed(client.shares):  # nothing is given back: a network must not spend its site's units
         _require_no_wait(SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
     _refuse_remembered(limits, _of_stranger(limits, client, email))
 
@@ -158,7 +158,7 @@ def _refuse_flood(limits: Limits, client: Client, email: str) -> None:
 def _of_stranger(limits: Limits, client: Client, email: str) -> list[Unit]:
     """From the widest to the narrowest: a client whose budget is spent makes no further documents."""
     account = account_subject(email)
-    here = [_unit(limits, SIGN_IN_ACCOUNT_CLIENT, account, share) for share, factor in client.shares if factor == 1]
+    here = [_unit(limits, SIGN_IN_ACCOUNT_CLIENT, account, share) for share, _ in client.shares[-1:]]
     return [*_of_client(limits, SIGN_IN_CLIENT, client), *here, _unit(limits, SIGN_IN_ACCOUNT, account)]
 
 

@@ -15,6 +15,7 @@ _SITE_FACTOR = 8  # a /48 has 65,536 networks of clients, and one owner
 class Client:
     """Where a request comes from. ``shares`` are its subjects, each with the number of clients that it counts for.
 
+    They go from the widest to the narrowest. At one account, the narrowest counts as one client, however many it is.
     Without shares it has no budget: what it does counts for the account alone.
     """
 
@@ -41,4 +42,4 @@ def client_at(address: str | None, exempt: tuple[Network, ...]) -> Client:
         return Client(str(parsed), IPV4, ((str(parsed), 1),))
     # A household or a host usually has a /64, so an address within it costs nothing. A site has a /48.
     site = str(ipaddress.ip_network((parsed, 48), strict=False))
-    return Client(str(parsed), IPV6, ((client_of(str(parsed)), 1), (site, _SITE_FACTOR)))
+    return Client(str(parsed), IPV6, ((site, _SITE_FACTOR), (client_of(str(parsed)), 1)))
