@@ -123,6 +123,7 @@ def set_password(user: User, password: str) -> None:
     Raises ValidationFailed, HashingBusy, UserUnknown.
     """
     new_passwords.require_hard_to_guess(password, user.email)
+    new_passwords.require_unbreached(password)
     with passwords.enter(ip=None) as place:
         new_hash = passwords.hash_password(place, password)
     _require(users.set_password(user.id, new_hash))

@@ -13,7 +13,14 @@ from typing import Any, Never
 
 from authservice import metrics
 from authservice.config import Network, Rate
-from authservice.errors import CredentialsInvalid, DatabaseUnavailable, PasswordWrong, TooManyAttempts
+from authservice.errors import (
+    CredentialsInvalid,
+    DatabaseUnavailable,
+    HashingBusy,
+    PasswordWrong,
+    TooManyAttempts,
+    ValidationFailed,
+)
 from authservice.limits.clients import KINDS, Client
 from authservice.limits.memory import LocalBudgets, Refusals
 from authservice.security import emails
@@ -114,12 +121,14 @@ def for_sign_in(client: Client, email: str, *, shows_device: bool = False) -> It
 def for_password_check(user_id: str) -> Iterator[None]:
     """Within it the user's current password is checked. A wrong one, which raises PasswordWrong, costs a unit.
 
+    So does a new password that is refused with ValidationFailed: the look-up that found it is an outgoing request, and
+    a thief with a session must not cause many.
     Raises TooManyAttempts, DatabaseUnavailable.
     """
     taken = _take([_unit(current_state().limits, PASSWORD_CHECK, user_subject(user_id))])
     try:
         yield
-    except PasswordWrong:
+    except (PasswordWrong, ValidationFailed):
         raise
     except Exception:
         _give_back(taken)
@@ -127,12 +136,28 @@ def for_password_check(user_id: str) -> Iterator[None]:
     _give_back(taken)
 
 
-def for_sign_up(client: Client) -> None:
-    """A sign-up costs a unit whatever its outcome: a refused one tells who has an account.
+@dataclass(slots=True)
+class SignUpAttempt:
+    """How far a sign-up has come."""
 
+    is_looked_up: bool = False  # from then on, a full gate tells that the e-mail is free
+
+
+@contextmanager
+def for_sign_up(client: Client) -> Iterator[SignUpAttempt]:
+    """Within it an account is created. It costs a unit, also if it is refused: that tells who has an account.
+
+    The unit is given back if the gate refuses it before the look-up, or if the database fails.
     Raises TooManyAttempts, DatabaseUnavailable.
     """
-    _take(_of_client(current_state().limits, SIGN_UP, client))
+    taken = _take(_of_client(current_state().limits, SIGN_UP, client))
+    attempt = SignUpAttempt()
+    try:
+        yield attempt
+    except (HashingBusy, DatabaseUnavailable) as refusal:
+        if not (attempt.is_looked_up and isinstance(refusal, HashingBusy)):
+            _give_back(taken)
+        raise
 
 
 def for_refresh(session_id: str) -> None:

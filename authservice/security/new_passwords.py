@@ -11,16 +11,24 @@ _WORD_MIN_CHARACTERS = 3  # or the address a@example.com would forbid every pass
 
 
 def require_hard_to_guess(password: str, email: str, pointer: str = "/password") -> None:
-    """Raises ValidationFailed with faults at ``pointer``.
+    """Refuse common passwords and those of the context. It asks nobody.
 
-    It does not depend on which accounts exist, so sign-up can call it before it looks for one.
+    Raises ValidationFailed with faults at ``pointer``.
     """
     faults = [Fault(pointer, code, detail) for code, detail in _reasons_against(password, email)]
-    if not faults and _is_breached(password):
-        detail = "Choose another password: this one was published with the data of a breach, so attackers know it."
-        faults = [Fault(pointer, "password_breached", detail)]
     if faults:
         raise ValidationFailed(faults)
+
+
+def require_unbreached(password: str, pointer: str = "/password") -> None:
+    """Ask the server of FLASK_BREACH_CHECK, if there is one. Limit first who may cause such a request.
+
+    Raises ValidationFailed with a fault at ``pointer``.
+    """
+    breaches = current_state().breaches
+    if breaches is not None and breaches.is_breached(password):
+        detail = "Choose another password: this one was published with the data of a breach, so attackers know it."
+        raise ValidationFailed([Fault(pointer, "password_breached", detail)])
 
 
 def _reasons_against(password: str, email: str) -> Iterator[tuple[str, str]]:
@@ -31,11 +39,6 @@ def _reasons_against(password: str, email: str) -> Iterator[tuple[str, str]]:
             "password_context",
             "Choose another password: this one is little more than your e-mail address or the name of this service.",
         )
-
-
-def _is_breached(password: str) -> bool:
-    breaches = current_state().breaches
-    return breaches is not None and breaches.is_breached(password)
 
 
 def _words_around(email: str) -> Iterator[str]:

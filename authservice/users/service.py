@@ -45,17 +45,19 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None,
 
     Raises ValidationFailed, EmailTaken, TooManyAttempts, HashingBusy, UsersCollectionUnfit, DatabaseUnavailable.
     """
-    new_passwords.require_hard_to_guess(password, email)  # before it is known whether the account exists
+    new_passwords.require_hard_to_guess(password, email)
     _require_small(profile or {})
     indexes.ensure_indexes()
     spellings = emails.spellings(email)
     user = None
-    with passwords.enter(client.address) as place:  # first: a full gate must not tell for nothing who has an account
-        budgets.for_sign_up(client)
-        holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
-        password_hash = passwords.hash_password(place, password) if holder_id is None else None
-    if password_hash is not None:
-        user = users.insert(emails.normal_form(email), spellings, password_hash, profile)
+    with budgets.for_sign_up(client) as attempt:
+        new_passwords.require_unbreached(password)  # before the gate: a slow answer holds no place there
+        with passwords.enter(client.address) as place:
+            holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
+            attempt.is_looked_up = True
+            password_hash = passwords.hash_password(place, password) if holder_id is None else None
+        if password_hash is not None:
+            user = users.insert(emails.normal_form(email), spellings, password_hash, profile)
     if user is None:
         audit.record("sign_up", "email_taken", target_id=holder_id)
         raise EmailTaken
@@ -108,6 +110,7 @@ def change_password(
     new_passwords.require_hard_to_guess(new_password, user.email, "/newPassword")
     new_hash = None
     with budgets.for_password_check(user.id):
+        new_passwords.require_unbreached(new_password, "/newPassword")
         for _ in range(_TRIES):
             with passwords.enter(client.address) as place:
                 checked = _check(place, user, current_password)

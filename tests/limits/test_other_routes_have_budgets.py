@@ -2,6 +2,9 @@
 
 import pytest
 
+from authservice.errors import DatabaseUnavailable, HashingBusy
+from authservice.security import passwords
+from authservice.store import users
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
 from tests.limits.test_a_budget_admits_exactly_its_burst import pass_time
@@ -45,6 +48,27 @@ def test_a_sign_up_that_a_full_gate_refuses_tells_nothing_and_costs_nothing(make
         assert_problem(sign_up(client, email), 503, "hashing_busy")
     gate._places = 10
     assert [sign_up(client, f"{n}@example.com").status_code for n in range(5)] == [201] * 4 + [429]
+
+
+def test_a_sign_up_that_loses_its_place_to_another_client_costs_a_unit(client, monkeypatch):
+    """It may have told that the e-mail is free, since nobody hashes for one that is taken."""
+
+    def lose(*_):
+        raise HashingBusy
+
+    monkeypatch.setattr(passwords, "hash_password", lose)
+    for _ in range(5):
+        assert_problem(sign_up(client, ALICE), 503, "hashing_busy")
+    assert_problem(sign_up(client, ALICE), 429, "too_many_attempts")
+
+
+def test_a_sign_up_that_the_database_fails_costs_nothing(client, monkeypatch):
+    def fail(*_):
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(users, "insert", fail)
+    for _ in range(7):
+        assert_problem(sign_up(client, ALICE), 503, "database_unavailable")
 
 
 @pytest.mark.parametrize("use", [change, delete])

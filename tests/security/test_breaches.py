@@ -20,7 +20,7 @@ from authservice.config import load
 from authservice.security import breaches
 from authservice.security.breaches import BreachCheck
 from tests.api.answers import assert_ok, assert_problem, captured_log
-from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
+from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in, state_of
 from tests.service import free_port
 
 BREACHED = "a password that leaked"
@@ -185,6 +185,53 @@ def test_what_is_refused_anyway_is_not_asked(client, ranges):
     for password in ("iloveyou", "authservice1", "short"):
         assert sign_up(client, password).status_code == 422
     assert ranges.requests == []
+
+
+def test_a_client_without_sign_ups_left_causes_no_look_up(make_app, ranges):
+    client = make_app(LIMITS="on").test_client()
+    answers = [sign_up(client, password=password).status_code for password in ["iloveyou", "short", *[BREACHED] * 8]]
+    assert answers == [422] * 7 + [429] * 3  # the service's own checks cost nothing
+    assert len(ranges.requests) == 5
+
+
+def test_a_full_gate_gives_the_sign_up_back(make_app, ranges):
+    client = make_app(LIMITS="on").test_client()
+    gate = state_of(client.application).hasher.gate
+    ranges.answer = of_range()
+    gate._places = 0
+    for _ in range(7):
+        assert_problem(sign_up(client), 503, "hashing_busy")
+    gate._places = 10
+    assert [sign_up(client).status_code for _ in range(6)] == [201] + [409] * 4 + [429]
+
+
+def test_a_slow_look_up_holds_no_hashing_place(make_app, ranges):
+    client = make_app(LIMITS="on", BCRYPT_CONCURRENCY=1, BCRYPT_QUEUE=0).test_client()
+    gate = state_of(client.application).hasher.gate
+    ranges.answer, ranges.pause = [b""], 30
+    waiting = threading.Thread(target=sign_up, args=(client,))
+    waiting.start()
+    while not ranges.requests:
+        time.sleep(0.01)
+    assert gate._held.total() == 0
+    waiting.join()
+
+
+@pytest.mark.parametrize(("password", "code"), [(BREACHED, 422), ("another that did not leak", 403)])
+def test_a_thief_without_the_password_causes_few_look_ups(make_app, ranges, password, code):
+    client = make_app(LIMITS="on").test_client()
+    assert_ok(sign_up(client, PASSWORD), 201)
+    headers = bearer(sign_in(client, ALICE)["token"])
+    ranges.requests.clear()
+
+    def change(new, current="a wrong one"):
+        body = {"currentPassword": current, "newPassword": new}
+        return client.put("/users/me/password", json=body, headers=headers)
+
+    answers = [change(new).status_code for new in ("iloveyou", *[password] * 8)]
+    assert answers == [422] + [code] * 5 + [429] * 3
+    assert len(ranges.requests) == 5
+    assert 0 < int(change(PASSWORD, PASSWORD).headers["Retry-After"]) <= 60
 
 
 WRONG = {
