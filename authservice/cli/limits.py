@@ -33,4 +33,4 @@ def clear(subject: str) -> None:
 
 def _prefixes(subject: str) -> dict[str, Rate | None]:
     client = client_at(subject, ())
-    return operators.of_client(client) if client.shares else operators.of_email(subject)
+    return operators.of_client(client) if client.address else operators.of_email(subject)

@@ -5,10 +5,13 @@ import ipaddress
 from dataclasses import dataclass
 
 from authservice.config import Network
-from authservice.security.clients import client_of
+from authservice.security.clients import client_of, parse_address
 
 IPV4, IPV6, EXEMPT, UNDECLARED_PROXY, UNKNOWN = KINDS = ("ipv4", "ipv6", "exempt", "undeclared_proxy", "unknown")
 _SITE_FACTOR = 8  # a /48 has 65,536 networks of clients, and one owner
+# Where nobody knows how many users share an address: a company of some thousands gets by, and a guesser who is one of
+# them still has an end.
+_CROWD_FACTOR = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,10 @@ NO_CLIENT = Client(None, UNKNOWN)  # the command line, and tests
 
 @functools.lru_cache(1_024)
 def client_at(address: str | None, exempt: tuple[Network, ...]) -> Client:
-    """The client with an address; text that is not an address has no budget."""
-    try:
-        parsed = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
-        return Client(None, UNKNOWN)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        parsed = parsed.ipv4_mapped or parsed
+    """The client with an address; everything that is not an address shares a large budget."""
+    parsed = parse_address(address)
+    if parsed is None:
+        return Client(None, UNKNOWN, ((UNKNOWN, _CROWD_FACTOR),))
     if any(parsed in network for network in exempt):
         return Client(str(parsed), EXEMPT)
     if isinstance(parsed, ipaddress.IPv4Address):

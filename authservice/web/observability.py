@@ -1,7 +1,6 @@
 """Observability: a request id, a log line and metrics for each request."""
 
 import functools
-import ipaddress
 import logging
 import re
 import time
@@ -13,6 +12,7 @@ from flask import Flask, g, request
 from prometheus_client import Counter, Histogram
 
 from authservice import metrics
+from authservice.security.clients import parse_address
 from authservice.web.problems import CLIENT_REQUEST_ID, REQUEST_ID, SECURITY_HEADERS, new_request_id
 from authservice.web.timing import ARRIVED
 
@@ -59,15 +59,8 @@ def _observed(answer: WSGIApplication) -> WSGIApplication:
 
 @functools.lru_cache(1_024)
 def _address(given: str) -> str:
-    """The client's address as ``ipaddress`` writes it. Empty if it is not an address: a proxy may forward anything."""
-    try:
-        address = ipaddress.ip_address(given)
-    except ValueError:
-        return ""
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    # A scope can be any text, and has a meaning only on the machine that added it.
-    return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
+    """The client's address as ``ipaddress`` writes it. Empty if it is not an address."""
+    return str(parse_address(given) or "")
 
 
 def _record(environ: WSGIEnvironment, status: int, seconds: float) -> None:

@@ -22,10 +22,9 @@ EXEMPT = (ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("2001:db8:f
         ("192.0.2.7", "exempt", ()),
         ("::ffff:192.0.2.7", "exempt", ()),
         ("2001:db8:ffff::1", "exempt", ()),
-        ("", "unknown", ()),
-        (None, "unknown", ()),
-        ("garbage", "unknown", ()),
-        ("9.9.9.9:5678", "unknown", ()),
+        ("9.9.9.9:5678", "ipv4", (("9.9.9.9", 1),)),
+        ("[2001:db8:1:2::8]:443", "ipv6", (("2001:db8:1::/48", 8), ("2001:db8:1:2::/64", 1))),
+        *((text, "unknown", (("unknown", 100),)) for text in ("", None, "garbage", "01.2.3.4", "unix:")),
     ],
 )
 def test_an_address_belongs_to_its_client(address, kind, shares):

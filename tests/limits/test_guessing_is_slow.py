@@ -158,6 +158,19 @@ def test_behind_a_proxy_only_what_the_proxy_says_counts(make_app, accounts):
     assert other.status_code == 401, "another client"
 
 
+UNKNOWN = ["", "garbage", "01.2.3.4", "unix:", "1.2.3.4:", "203.0.113.999"]
+
+
+def test_addresses_that_nobody_can_read_share_a_budget_for_a_hundred(make_app):
+    client = make_app(LIMIT_SIGN_IN_CLIENT="1/7d").test_client()
+    answers = [ask(client, f"{n}@example.com", address=UNKNOWN[n % len(UNKNOWN)]).status_code for n in range(102)]
+    assert answers == [401] * 100 + [429] * 2
+
+
+def test_at_one_account_they_are_one_client(client, accounts):
+    assert [ask(client, address=address).status_code for address in UNKNOWN] == [401] * 5 + [429]
+
+
 def test_all_attempts_of_a_client_are_bounded_in_memory(client, accounts, monkeypatch):
     """Right ones cost no budget of the database, but hashing."""
     monkeypatch.setattr(budgets, "_ATTEMPTS", Rate(120, 12_000))  # slow, so that none comes back meanwhile
