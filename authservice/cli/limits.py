@@ -8,6 +8,7 @@ from authservice.cli.users import reporting, require_text
 from authservice.config import Rate
 from authservice.limits import operators
 from authservice.limits.clients import client_at
+from authservice.store.limits import Keys
 
 group = AppGroup("limits", help="Show and clear the limits of an account or an address.")
 subject_argument = click.argument("subject", metavar="EMAIL|ADDRESS", callback=require_text)
@@ -18,7 +19,7 @@ subject_argument = click.argument("subject", metavar="EMAIL|ADDRESS", callback=r
 @reporting
 def show(subject: str) -> None:
     """Show the limits of which something is spent. There may be no account of EMAIL."""
-    for counted in operators.show(_prefixes(subject)):
+    for counted in operators.show(_keys(subject)):
         left = "" if counted.left is None else f"{counted.left} of {counted.burst} left, "
         click.echo(printable(f"{counted.budget}  {left}full in {counted.full_in_seconds} s"))
 
@@ -28,9 +29,9 @@ def show(subject: str) -> None:
 @reporting
 def clear(subject: str) -> None:
     """Give all attempts back, within 5 seconds in all workers."""
-    click.echo(f"{operators.clear(_prefixes(subject))} cleared.")
+    click.echo(f"{operators.clear(_keys(subject))} cleared.")
 
 
-def _prefixes(subject: str) -> dict[str, Rate | None]:
+def _keys(subject: str) -> dict[Keys, Rate | None]:
     client = client_at(subject, ())
     return operators.of_client(client) if client.address else operators.of_email(subject)

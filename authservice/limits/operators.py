@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from authservice.config import Rate
-from authservice.limits.budgets import STORED, account_subject, key_of, user_subject
+from authservice.limits.budgets import SIGN_IN_ACCOUNT_CLIENT, STORED, account_subject, key_of, user_subject
 from authservice.limits.clients import Client
 from authservice.state import current_state
 from authservice.store import limits as store
+from authservice.store.limits import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,39 +23,44 @@ class Counted:
     full_in_seconds: int
 
 
-def of_email(email: str, user_id: str | None = None) -> dict[str, Rate | None]:
-    """What the keys of an account's counters begin with, and their rates: for ``show`` and ``clear``."""
-    return _prefixes([(account_subject(email), 1), *([(user_subject(user_id), 1)] if user_id else [])])
+def of_email(email: str, user_id: str | None = None) -> dict[Keys, Rate | None]:
+    """The keys of an account's counters, and their rates: for ``show`` and ``clear``."""
+    return _of_subjects([(account_subject(email), 1), *([(user_subject(user_id), 1)] if user_id else [])])
 
 
-def of_client(client: Client) -> dict[str, Rate | None]:
-    """The same of a client."""
-    return _prefixes(client.shares)
+def of_client(client: Client) -> dict[Keys, Rate | None]:
+    """The same of a client, with what it has spent at accounts."""
+    limits = current_state().limits
+    at_accounts = {
+        Keys(f"{SIGN_IN_ACCOUNT_CLIENT}:", key_of(limits, "", share)): limits.rates[SIGN_IN_ACCOUNT_CLIENT]
+        for share, _ in client.shares
+    }
+    return {**_of_subjects(client.shares), **at_accounts}
 
 
-def show(prefixes: Mapping[str, Rate | None]) -> Iterator[Counted]:
+def show(wanted: Mapping[Keys, Rate | None]) -> Iterator[Counted]:
     """The budgets that are not full. Raises DatabaseUnavailable."""
     moment = time.time()
-    for key, full_at in store.find_counters(prefixes):
-        rate = next(rate for prefix, rate in prefixes.items() if key.startswith(prefix))
+    for key, full_at in store.find_counters(wanted):
+        rate = next(rate for keys, rate in wanted.items() if keys.match(key))
         spent_seconds = full_at - moment
         left = None if rate is None else max(0, int((rate.refill_seconds - spent_seconds) / rate.unit_seconds + 0.1))
         yield Counted(key.partition(":")[0], left, rate.burst if rate else None, math.ceil(spent_seconds))
 
 
-def clear(prefixes: Iterable[str]) -> int:
+def clear(wanted: Iterable[Keys]) -> int:
     """Make the budgets full; how many counters there were. Workers learn it within REMEMBERED_SECONDS.
 
     Raises DatabaseUnavailable.
     """
-    return store.delete_counters(prefixes)
+    return store.delete_counters(wanted)
 
 
-def _prefixes(subjects: Iterable[tuple[str, int]]) -> dict[str, Rate | None]:
+def _of_subjects(subjects: Iterable[tuple[str, int]]) -> dict[Keys, Rate | None]:
     limits = current_state().limits
     rates = {name: limits.rates.get(name) for name in STORED}
     return {
-        key_of(limits, name, subject): rate and rate.times(factor)
+        Keys(key_of(limits, name, subject)): rate and rate.times(factor)
         for name, rate in rates.items()
         for subject, factor in subjects
     }

@@ -5,6 +5,7 @@ time in which one unit comes back, unless it would then be later than the burst 
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,17 @@ class Unit:
     @property
     def budget(self) -> str:
         return self.key.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of some counters, by how they begin and end."""
+
+    start: str
+    end: str = ""
+
+    def match(self, key: str) -> bool:
+        return key.startswith(self.start) and key.endswith(self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +105,17 @@ def give_back_units(units: Sequence[Unit]) -> None:
 
 
 @asks_database
-def find_counters(prefixes: Iterable[str]) -> list[tuple[str, float]]:
+def find_counters(wanted: Iterable[Keys]) -> list[tuple[str, float]]:
     """Key and ``tat`` of the first of those that are not full."""
-    found = current_state().counters.find(_starts_with(prefixes)).limit(_SHOWN_MAX)
+    found = current_state().counters.find(_any_of(wanted)).limit(_SHOWN_MAX)
     moment = time.time()
     return sorted((counter["_id"], counter["tat"]) for counter in found if counter["tat"] > moment)
 
 
 @asks_database
-def delete_counters(prefixes: Iterable[str]) -> int:
+def delete_counters(wanted: Iterable[Keys]) -> int:
     """How many there were."""
-    return current_state().counters.delete_many(_starts_with(prefixes)).deleted_count
+    return current_state().counters.delete_many(_any_of(wanted)).deleted_count
 
 
 def _taking(unit: Unit, moment: float) -> UpdateOne:
@@ -131,5 +143,11 @@ def _give_back(units: Sequence[Unit]) -> None:
     current_state().counters.bulk_write(backward, ordered=False)
 
 
-def _starts_with(prefixes: Iterable[str]) -> dict[str, Any]:
-    return {"$or": [{"_id": {"$gte": prefix, "$lt": prefix + "~"}} for prefix in prefixes]}
+def _any_of(wanted: Iterable[Keys]) -> dict[str, Any]:
+    """An end makes the database compare every key with that start, so it is for operators alone."""
+    return {"$or": [_of_keys(keys) for keys in wanted]}
+
+
+def _of_keys(keys: Keys) -> dict[str, Any]:
+    started = {"$gte": keys.start, "$lt": keys.start + "~"}
+    return {"_id": {**started, "$regex": f"{re.escape(keys.end)}$"} if keys.end else started}
