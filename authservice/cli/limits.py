@@ -3,6 +3,7 @@
 import click
 from flask.cli import AppGroup
 
+from authservice.admin import service as admin
 from authservice.cli import printable
 from authservice.cli.users import reporting, require_text
 from authservice.config import Rate
@@ -34,4 +35,13 @@ def clear(subject: str) -> None:
 
 def _keys(subject: str) -> dict[Keys, Rate | None]:
     client = client_at(subject, ())
-    return operators.of_client(client) if client.address else operators.of_email(subject)
+    if client.address:
+        return operators.of_client(client)
+    users = admin.find_by_email(subject)
+    if not users and "@" not in subject:  # another stack may have stored what is not an e-mail address
+        raise click.BadParameter(
+            "no account has this e-mail, and it is not an address. Give an e-mail such as natalie@example.com, or one "
+            "IPv4 or IPv6 address such as 203.0.113.9, not a network.",
+            param_hint="'EMAIL|ADDRESS'",
+        )
+    return operators.of_email(subject, users[0].id if users else None)

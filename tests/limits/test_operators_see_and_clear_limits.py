@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from authservice import jwt_required, limited
 from authservice.limits import memory
 from tests.conftest import ALICE, BOB, PASSWORD, bearer
 from tests.limits.test_guessing_is_slow import ask, statuses
@@ -21,6 +22,16 @@ def run(app):
         return ended.stdout
 
     return run
+
+
+def guarded(app):
+    """Add a route that its own budget limits by user."""
+
+    @app.route("/report")
+    @jwt_required()
+    @limited("10/1m", by="user")
+    def report():
+        return ""
 
 
 def test_what_is_spent_is_shown_by_account_and_by_address(client, run, alice):
@@ -55,6 +66,43 @@ def test_unlock_gives_the_account_its_attempts_back_and_no_client_its_own(make_a
     other_worker = make_app().test_client()
     assert ask(other_worker, password=PASSWORD).status_code == 200
     assert other_worker.put("/users/me/password", json=own, headers=bearer(alice)).status_code == 403
+
+
+@pytest.mark.parametrize("spelling", [ALICE, " ALICE@example.com"])
+def test_an_e_mail_stands_for_the_budgets_of_its_user_too(make_app, run, alice, spelling):
+    app = make_app()
+    guarded(app)
+    client = app.test_client()
+    own = {"currentPassword": "a wrong one", "newPassword": PASSWORD}
+    for _ in range(5):
+        assert client.put("/users/me/password", json=own, headers=bearer(alice)).status_code == 403
+    assert client.get("/report", headers=bearer(alice)).status_code == 200
+    shown = run("limits", "show", spelling)
+    assert re.sub(r"full in \d+ s", "full in N s", shown).splitlines() == [
+        "limited  full in N s",
+        "password_check  0 of 5 left, full in N s",
+    ]
+    assert run("limits", "clear", spelling) == "4 cleared.\n"  # with the two of her sign-in
+    assert run("limits", "show", spelling) == ""
+    assert make_app().test_client().put("/users/me/password", json=own, headers=bearer(alice)).status_code == 403
+
+
+def test_an_account_whose_e_mail_is_no_address_is_found(client, run, alice, database):
+    database.users.update_one({"email": ALICE}, {"$set": {"email": "natalie"}})
+    own = {"currentPassword": "a wrong one", "newPassword": PASSWORD}
+    assert client.put("/users/me/password", json=own, headers=bearer(alice)).status_code == 403
+    assert run("limits", "show", "natalie").startswith("password_check  4 of 5 left")
+
+
+@pytest.mark.parametrize("command", ["show", "clear"])
+@pytest.mark.parametrize("subject", ["10.0.0.0/8", "2001:db8::/48", "203.0.113.9-11", "203.0.113", "natalie", ""])
+def test_what_is_neither_an_e_mail_nor_an_address_is_refused(app, command, subject):
+    ended = app.test_cli_runner().invoke(args=["limits", command, subject])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1] == (
+        "Error: Invalid value for 'EMAIL|ADDRESS': no account has this e-mail, and it is not an address. Give an "
+        "e-mail such as natalie@example.com, or one IPv4 or IPv6 address such as 203.0.113.9, not a network."
+    )
 
 
 def test_a_worker_that_remembers_a_refusal_forgets_it_soon(client, run, alice, monkeypatch):
