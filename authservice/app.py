@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask_jwt_extended import JWTManager
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authservice import config, embedded, serving, state
 from authservice.admin import routes as admin
@@ -32,6 +31,7 @@ from authservice.store.users import projection_of
 from authservice.users import routes as users
 from authservice.users.schemas import ProfileChangeSchema, SignUpSchema
 from authservice.web import (
+    clients,
     cors,
     documentation,
     guards,
@@ -220,9 +220,8 @@ def _build(
     if parts & {PAGES, DOCS}:
         app.register_blueprint(pages.blueprint(has_pages=PAGES in parts, has_docs=DOCS in parts))
 
-    hops = settings["TRUSTED_PROXIES"]
-    if hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    if hops := settings["TRUSTED_PROXIES"]:
+        app.wsgi_app = clients.behind_proxies(app.wsgi_app, hops)  # type: ignore[assignment,method-assign]
     return app
 
 

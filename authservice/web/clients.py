@@ -3,14 +3,16 @@
 import functools
 import ipaddress
 import logging
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import request
-from werkzeug.http import parse_list_header
 
 from authservice import metrics
 from authservice.limits.clients import UNDECLARED_PROXY, Client, client_at
 from authservice.state import current_state
 
+_FORWARDED_FOR = "HTTP_X_FORWARDED_FOR"
 _AFTER_PROXY_FIX = "werkzeug.proxy_fix.orig"  # in the WSGI environ: the address is the client's already
 # Where proxies are. ipaddress's is_private also has networks that are reserved for documentation.
 _OF_PROXIES = [
@@ -24,6 +26,20 @@ _OF_PROXIES = [
 log = logging.getLogger(__name__)
 
 
+def behind_proxies(answer: WSGIApplication, hops: int) -> WSGIApplication:
+    """Take the client's address and the scheme from what ``hops`` proxies say.
+
+    werkzeug's ProxyFix reads these lists with quoted strings, so a client's quote hides what its proxy appends.
+    """
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        for header, key in ((_FORWARDED_FOR, "REMOTE_ADDR"), ("HTTP_X_FORWARDED_PROTO", "wsgi.url_scheme")):
+            environ[key] = _said_by_proxy(environ, header, hops) or environ.get(key, "")
+        return answer(environ, start_response)
+
+    return serve
+
+
 def current_client() -> Client:
     """The client of this request.
 
@@ -31,18 +47,29 @@ def current_client() -> Client:
     it has none, and the log says so once.
     """
     state = current_state()
-    address, forwarded = request.remote_addr, request.headers.get("X-Forwarded-For")
+    hops, address = state.settings["TRUSTED_PROXIES"], request.remote_addr
     client = None
-    if forwarded is not None and _AFTER_PROXY_FIX not in request.environ:
-        hops, chain = state.settings["TRUSTED_PROXIES"], parse_list_header(forwarded)
-        if hops and len(chain) >= hops:  # a route of an app that embeds the service and has no ProxyFix
-            address = chain[-hops]
-        elif not hops and _is_of_proxies(address):
-            _warn_once(address)
-            client = Client(address, UNDECLARED_PROXY)
+    if hops:  # also in a route of an app that embeds the service, where behind_proxies has not been
+        address = _said_by_proxy(request.environ, _FORWARDED_FOR, hops) or address
+    elif "X-Forwarded-For" in request.headers and _AFTER_PROXY_FIX not in request.environ and _is_of_proxies(address):
+        _warn_once(address)
+        client = Client(address, UNDECLARED_PROXY)
     client = client or client_at(address, state.limits.exempt)
     metrics.client_addresses.labels(client.kind).inc()
     return client
+
+
+def _said_by_proxy(environ: WSGIEnvironment, header: str, hops: int) -> str | None:
+    """What the outermost of ``hops`` proxies has appended to a list. None if the request has not passed all of them.
+
+    Neither header has quoted strings. Empty elements do not count (RFC 9110 section 5.6.1).
+    """
+    chain = _elements(environ, header)
+    return chain[-hops] if len(chain) >= hops else None
+
+
+def _elements(environ: WSGIEnvironment, header: str) -> list[str]:
+    return [one for one in map(str.strip, environ.get(header, "").split(",")) if one]
 
 
 @functools.lru_cache(1_024)

@@ -2,9 +2,11 @@
 
 import pytest
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authservice import AuthService, current_user, jwt_required, limited
 from tests.api.answers import assert_problem
+from tests.api.test_addresses import MADE_UP
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, state_of
 from tests.limits.test_a_budget_admits_exactly_its_burst import pass_time
 from tests.service import free_port
@@ -95,6 +97,17 @@ def test_behind_a_proxy_the_settings_of_the_service_count(make_host):
     answers = [call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": chain})[0] for chain in chains]
     assert answers == [200] * 3 + [429]
     assert call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": "203.0.113.9, 192.0.2.1"}) == [200]
+
+
+@pytest.mark.parametrize("own_hops", [None, 0, 1])
+def test_neither_a_made_up_header_nor_a_proxy_fix_of_the_app_changes_that(make_host, own_hops):
+    host = make_host(TRUSTED_PROXIES=1)
+    if own_hops is not None:
+        host.wsgi_app = ProxyFix(host.wsgi_app, x_for=own_hops)
+    chains = [f"{made_up}, 203.0.113.9" for made_up in MADE_UP]
+    answers = [call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": chain})[0] for chain in chains]
+    assert answers == [200] * 3 + [429] * (len(chains) - 3)
+    assert call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": '203.0.113.9", 192.0.2.7'}) == [200]
 
 
 def test_a_database_that_is_away_is_a_503(make_host):
