@@ -7,7 +7,7 @@ from authservice.errors import Fault, ValidationFailed
 from authservice.security.common_passwords import is_common
 from authservice.state import current_state
 
-_WORD_MIN_CHARACTERS = 3  # or the address a@example.com would forbid every password with one "a" and else digits
+_CORE_MIN_CHARACTERS = 3  # or the address a1@example.com would forbid every password with one "a" and else digits
 
 
 def require_hard_to_guess(password: str, email: str, pointer: str = "/password") -> None:
@@ -34,7 +34,7 @@ def require_unbreached(password: str, pointer: str = "/password") -> None:
 def _reasons_against(password: str, email: str) -> Iterator[tuple[str, str]]:
     if is_common(password):
         yield "password_common", "Choose another password: this one is among the most common ones."
-    if _core(password) in {_core(word) for word in _words_around(email) if len(word) >= _WORD_MIN_CHARACTERS}:
+    if _core(password) in map(_core, _words_around(email)):
         yield (
             "password_context",
             "Choose another password: this one is little more than your e-mail address or the name of this service.",
@@ -52,7 +52,8 @@ def _words_around(email: str) -> Iterator[str]:
 
 
 def _core(text: str) -> str:
-    """The text without what is around its letters; all of it if it has none."""
+    """The text without what is around its letters; all of it if that leaves next to nothing."""
     folded = unicodedata.normalize("NFKC", text.strip().casefold())
     letters = [index for index, character in enumerate(folded) if character.isalpha()]
-    return folded[letters[0] : letters[-1] + 1] if letters else folded
+    core = folded[letters[0] : letters[-1] + 1] if letters else ""
+    return core if len(core) >= _CORE_MIN_CHARACTERS else folded

@@ -62,10 +62,24 @@ def test_words_without_letters_and_other_spellings(client, email, password):
 
 
 @pytest.mark.parametrize(
-    ("email", "password"), [("a@example.com", "a7401 9356"), ("49301234567@example.com", "7401 9356 2287")]
+    ("email", "password"),
+    [
+        ("a@example.com", "a7401 9356"),
+        ("x99@example.com", "x7401 9356"),
+        ("99-ab-99@example.com", "ab7401 9356"),
+        ("natalie@x99.example", "7401 9356 x"),
+        ("49301234567@example.com", "7401 9356 2287"),
+    ],
 )
-def test_a_single_letter_and_other_digits_are_no_word(client, email, password):
+def test_few_letters_and_other_digits_are_no_word(client, email, password):
     assert_ok(sign_up(client, password, email), 201)
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [("x4930123@example.com", "X4930123"), ("abc99@example.com", "ABC74019356")]
+)
+def test_few_letters_with_the_same_digits_are_the_word_and_three_letters_are_one(client, email, password):
+    assert_problem(sign_up(client, password, email), 422, "validation_failed", ("/password", "password_context"))
 
 
 def test_both_reasons_are_said(client):
