@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,8 +46,12 @@ class BreachCheck:
         prefix, suffix = digest[:_PREFIX_DIGITS], digest[_PREFIX_DIGITS:]
         if not self._places.acquire(blocking=False):
             return self._fail("busy")
-        lookup = _Lookup(self._connection(), f"{self._url.path.rstrip('/')}/{prefix}", self._places)
-        lookup.start()
+        try:
+            lookup = _Lookup(self._connection(), f"{self._url.path.rstrip('/')}/{prefix}", self._places)
+            lookup.start()  # gives the place back at its end
+        except Exception as error:  # such as a host name that is not one, or no thread is left
+            self._places.release()
+            return self._fail(type(error).__name__)
         lookup.join(ANSWER_SECONDS)
         if lookup.is_alive():
             lookup.abandon()
@@ -113,11 +117,11 @@ class _Lookup(threading.Thread):
                     self.failure = "cut off"
                 else:
                     self.body = body
-        except (OSError, HTTPException) as error:
+        except Exception as error:  # not only of the network: an odd host name is a UnicodeError
             self.failure = type(error).__name__
         finally:
-            self._connection.close()
             self._places.release()
+            self._connection.close()
 
     def abandon(self) -> None:
         """Nobody waits any more: whatever it reads ends now."""

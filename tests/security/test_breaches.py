@@ -323,6 +323,46 @@ def test_a_list_that_hangs_holds_few_threads_and_gives_them_back(ranges, monkeyp
         time.sleep(0.05)
 
 
+ODD_URLS = {
+    "a host with a space": "http://exa mple.com/range",
+    "a label of 64 letters": f"http://{'a' * 64}.example/range",
+    "an empty label": "http://range..example/range",
+    "a path beyond ASCII": "http://127.0.0.1/bl\u00e4tter",
+}
+
+
+def assert_fails_open(check):
+    """More often than there are places: each is given back."""
+    before, is_breached = counted("failed"), set()
+    with captured_log() as log:
+        for _ in range(3 * breaches._LOOKUPS_MAX):
+            is_breached.add(check.is_breached(BREACHED))
+    assert is_breached == {False}
+    assert counted("failed") == before + 3 * breaches._LOOKUPS_MAX
+    assert '"busy"' not in log.getvalue()
+
+
+@pytest.mark.parametrize("url", ODD_URLS.values(), ids=ODD_URLS)
+def test_an_odd_url_stops_nobody_and_keeps_no_place(monkeypatch, url):
+    monkeypatch.setattr(breaches, "LOG_PAUSE_SECONDS", 0)
+    unhandled = []
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    assert_fails_open(BreachCheck(url))
+    assert unhandled == []
+
+
+def test_a_process_without_threads_left_keeps_no_place(ranges, monkeypatch):
+    def fail(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(breaches, "LOG_PAUSE_SECONDS", 0)
+    check = BreachCheck(ranges.url)
+    with monkeypatch.context() as patch:
+        patch.setattr(breaches._Lookup, "start", fail)
+        assert_fails_open(check)
+    assert check.is_breached(BREACHED)
+
+
 @pytest.mark.parametrize(("pause", "lines"), [(breaches.LOG_PAUSE_SECONDS, 1), (0, 3)])
 def test_failures_are_logged_once_a_minute_and_without_the_password(client, ranges, monkeypatch, pause, lines):
     monkeypatch.setattr(breaches, "LOG_PAUSE_SECONDS", pause)
