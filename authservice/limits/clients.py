@@ -43,3 +43,9 @@ def client_at(address: str | None, exempt: tuple[Network, ...]) -> Client:
     # A household or a host usually has a /64, so an address within it costs nothing. A site has a /48.
     site = str(ipaddress.ip_network((parsed, 48), strict=False))
     return Client(str(parsed), IPV6, ((site, _SITE_FACTOR), (client_of(str(parsed)), 1)))
+
+
+def of_undeclared_proxy(client: Client) -> Client:
+    """The same address, counted as many clients. Whoever makes the header up gains that, but nothing at one account."""
+    shares = tuple((share, factor * _CROWD_FACTOR) for share, factor in client.shares)
+    return Client(client.address, UNDECLARED_PROXY, shares)

@@ -1,6 +1,5 @@
 """Which client sent this request: the service's own routes and those of an app that embeds it ask here."""
 
-import functools
 import ipaddress
 import logging
 from collections.abc import Iterable
@@ -9,11 +8,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import request
 
 from authservice import metrics
-from authservice.limits.clients import UNDECLARED_PROXY, Client, client_at
+from authservice.limits.clients import Client, client_at, of_undeclared_proxy
+from authservice.security.clients import parse_address
 from authservice.state import current_state
 
 _FORWARDED_FOR = "HTTP_X_FORWARDED_FOR"
-_AFTER_PROXY_FIX = "werkzeug.proxy_fix.orig"  # in the WSGI environ: the address is the client's already
+_BEFORE_PROXY_FIX = "werkzeug.proxy_fix.orig"  # in the WSGI environ: what werkzeug's ProxyFix may have replaced
 # Where proxies are. ipaddress's is_private also has networks that are reserved for documentation.
 _OF_PROXIES = [
     ipaddress.ip_network(network)
@@ -43,18 +43,17 @@ def behind_proxies(answer: WSGIApplication, hops: int) -> WSGIApplication:
 def current_client() -> Client:
     """The client of this request.
 
-    If the address is that of a proxy which FLASK_TRUSTED_PROXIES does not count, all users would share its budget. So
-    it has none, and the log says so once.
+    If FLASK_TRUSTED_PROXIES does not count the proxy whose address this is, all its users share a budget. So that is a
+    large one, and the log says so once.
     """
-    state = current_state()
+    state, environ = current_state(), request.environ
     hops, address = state.settings["TRUSTED_PROXIES"], request.remote_addr
-    client = None
     if hops:  # also in a route of an app that embeds the service, where behind_proxies has not been
-        address = _said_by_proxy(request.environ, _FORWARDED_FOR, hops) or address
-    elif "X-Forwarded-For" in request.headers and _AFTER_PROXY_FIX not in request.environ and _is_of_proxies(address):
-        _warn_once(address)
-        client = Client(address, UNDECLARED_PROXY)
-    client = client or client_at(address, state.limits.exempt)
+        address = _said_by_proxy(environ, _FORWARDED_FOR, hops) or address
+    client = client_at(address, state.limits.exempt)
+    if not hops and _elements(environ, _FORWARDED_FOR) and _is_from_proxy(environ):
+        _warn_once(client.address)
+        client = of_undeclared_proxy(client)
     metrics.client_addresses.labels(client.kind).inc()
     return client
 
@@ -72,10 +71,11 @@ def _elements(environ: WSGIEnvironment, header: str) -> list[str]:
     return [one for one in map(str.strip, environ.get(header, "").split(",")) if one]
 
 
-@functools.lru_cache(1_024)
-def _is_of_proxies(address: str | None) -> bool:
-    client = client_at(address, ())
-    return client.address is not None and any(ipaddress.ip_address(client.address) in one for one in _OF_PROXIES)
+def _is_from_proxy(environ: WSGIEnvironment) -> bool:
+    """Whether the address may be a proxy's, and is still there after a ProxyFix of an app that embeds the service."""
+    address = parse_address(environ.get("REMOTE_ADDR"))
+    peer = parse_address(environ.get(_BEFORE_PROXY_FIX, environ).get("REMOTE_ADDR"))
+    return address is not None and address == peer and any(address in network for network in _OF_PROXIES)
 
 
 def _warn_once(proxy: str | None) -> None:

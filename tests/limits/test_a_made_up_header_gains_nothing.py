@@ -40,3 +40,11 @@ def test_in_front_of_what_a_proxy_says(serve, forward):
     assert answers == [401] * 5 + [429] * (len(MADE_UP) - 5)
     assert guess(service, *forward("192.0.2.1"), name="X_Forwarded_For") == 401, "not that header, so the proxy itself"
     assert addresses(service) == {CLIENT, "127.0.0.1"}
+
+
+def test_to_a_service_without_proxies(serve):
+    service = serve(workers=1, FLASK_LIMITS="on")
+    answers = [guess(service, made_up, made_up) for made_up in MADE_UP]
+    assert answers == [401] * 5 + [429] * (len(MADE_UP) - 5)
+    assert guess(service) == 429
+    assert addresses(service) == {"127.0.0.1"}

@@ -110,6 +110,35 @@ def test_neither_a_made_up_header_nor_a_proxy_fix_of_the_app_changes_that(make_h
     assert call(host, 1, address="10.0.0.1", **{"X-Forwarded-For": '203.0.113.9", 192.0.2.7'}) == [200]
 
 
+@pytest.mark.parametrize(
+    ("own_hops", "peer", "forwarded", "calls"),
+    [
+        (0, "10.0.0.1", "203.0.113.9", 300),  # its users are a hundred clients together
+        (1, "10.0.0.1", '203.0.113.9"', 300),  # the quote hides the list from ProxyFix
+        (1, "10.0.0.1", "203.0.113.9", 3),
+        (1, "10.0.0.1", "10.9.9.9", 3),
+        (0, "198.51.100.7", "203.0.113.9", 3),
+        (0, "10.0.0.1", " ", 3),
+    ],
+)
+def test_an_address_that_the_app_s_own_proxy_fix_leaves_is_the_proxy_s(make_host, own_hops, peer, forwarded, calls):
+    host = make_host()
+    host.wsgi_app = ProxyFix(host.wsgi_app, x_for=own_hops)
+    assert call(host, calls + 2, address=peer, **{"X-Forwarded-For": forwarded}) == [200] * calls + [429] * 2
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1"])
+def test_nor_do_the_routes_of_the_service_mistake_it(make_host, peer):
+    host = make_host(LIMIT_SIGN_IN_CLIENT="1/7d")
+    host.wsgi_app = ProxyFix(host.wsgi_app, x_for=0)
+    answers = []
+    for number in range(3):
+        asked = {"headers": {"X-Forwarded-For": "203.0.113.9"}, "environ_overrides": {"REMOTE_ADDR": peer}}
+        body = {"email": f"{number}@example.com", "password": PASSWORD}
+        answers.append(host.test_client().post("/identity/auth", json=body, **asked).status_code)
+    assert answers == [401] * 3
+
+
 def test_a_database_that_is_away_is_a_503(make_host):
     host = make_host(MONGO_URI=f"mongodb://127.0.0.1:{free_port()}/x", MONGO_TIMEOUT_MS=200)
     assert call(host, 1) == [503]
