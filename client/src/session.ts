@@ -17,11 +17,16 @@ export interface Options {
   store?: RefreshTokenStore | undefined;
 }
 
-/** Where an app without cookies keeps its refresh token: the Keychain or the Keystore, never localStorage. */
+/**
+ * Where an app without cookies keeps its tokens: the Keychain or the Keystore, never localStorage. `clear` removes the
+ * refresh token alone: by the device's token, the service recognises the device at the next sign-in.
+ */
 export interface RefreshTokenStore {
   read(): Promise<string | null>;
   write(refreshToken: string): Promise<void>;
   clear(): Promise<void>;
+  readDevice?(): Promise<string | null>;
+  writeDevice?(deviceToken: string): Promise<void>;
 }
 
 export interface Fault {
@@ -80,6 +85,7 @@ interface SignedIn {
   expiresIn: number;
   user: User;
   refreshToken?: string;
+  deviceToken?: string;
 }
 
 type News = { kind: 'signed-in'; userId: string } | { kind: 'signed-out' };
@@ -135,7 +141,9 @@ export class Session extends ChangeTarget {
     // A pending sign-out comes first: its late answer would clear the cookie of the new session.
     if (read() === 'to-be-ended') await this.#end().catch(() => undefined);
     this.#begin();
-    await this.#keep(await this.#ask('POST', '/auth', { email, password, cookie: this.#store === undefined }));
+    const deviceToken = (await this.#store?.readDevice?.()) ?? undefined;
+    const body = { email, password, cookie: this.#store === undefined, deviceToken };
+    await this.#keep(await this.#ask('POST', '/auth', body));
     if (this.#user !== undefined) this.#tell({ kind: 'signed-in', userId: this.#user.id });
     this.#announce('signed-in');
   }
@@ -278,12 +286,13 @@ export class Session extends ChangeTarget {
     }
   }
 
-  async #keep({ token, expiresIn, user, refreshToken }: SignedIn): Promise<void> {
+  async #keep({ token, expiresIn, user, refreshToken, deviceToken }: SignedIn): Promise<void> {
     this.#token = token;
     this.#renewAt = Date.now() + 1000 * Math.max(expiresIn - EARLY_SECONDS, expiresIn / 2);
     this.#user = user;
     mark('may-exist');
     if (refreshToken !== undefined) await this.#store?.write(refreshToken);
+    if (deviceToken !== undefined) await this.#store?.writeDevice?.(deviceToken);
   }
 
   #end(): Promise<void> {

@@ -59,6 +59,8 @@ def open_app(service, new_context, app_server):
                     read: async () => localStorage.getItem('kept'),
                     write: async (token) => localStorage.setItem('kept', token),
                     clear: async () => localStorage.removeItem('kept'),
+                    readDevice: async () => localStorage.getItem('device'),
+                    writeDevice: async (token) => localStorage.setItem('device', token),
                 };
                 window.session = new Session(base, { origins, store: byCookie ? undefined : window.store });
                 window.changes = [];
@@ -94,6 +96,18 @@ def test_an_app_of_another_origin_keeps_the_refresh_token_itself(open_app):
     assert page.evaluate("[session.user ?? null, changes]") == [None, ["resumed", "signed-out"]]
     assert page.evaluate("store.read()") is None
     assert page.evaluate("session.resume()") is False
+
+
+def test_an_app_that_keeps_its_tokens_is_known_as_a_device_after_a_sign_out(open_app):
+    page = open_app()
+    enter(page)
+    device = page.evaluate("store.readDevice()")
+    page.evaluate("session.signOut()")
+    assert page.evaluate("store.readDevice()") == device
+    page.evaluate("(all) => session.signIn(...all)", [ALICE, PASSWORD])
+    listed = page.evaluate("session.call('GET', '/users/me/devices')")["devices"]
+    assert [one["current"] for one in listed] == [True]
+    assert page.evaluate("store.readDevice()") == device
 
 
 def test_an_app_of_another_origin_and_the_same_site_may_use_the_cookie(open_app):
