@@ -51,7 +51,7 @@ export class Form {
     for (const { pointer, detail } of faults) {
       const input = this.#inputs.get(pointer.slice(1));
       if (!input) rest.push(detail);
-      else if (!input.classList.contains('ion-invalid')) setFault(input, detail);
+      else setFault(input, input.classList.contains('ion-invalid') ? `${input.errorText} ${detail}` : detail);
       first ??= input;
     }
     await first?.setFocus();

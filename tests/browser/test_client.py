@@ -229,6 +229,7 @@ def test_what_does_not_fit_is_said_beside_its_field(open_page, watch):
         (ALICE, "", "Password", "Send a password."),
         (ALICE, "iloveyou", "Password", COMMON),
         (ALICE, f"{ALICE}1", "Password", CONTEXT),
+        ("michelle@example.com", "michelle", "Password", f"{COMMON} {CONTEXT}"),
         ("natalie", PASSWORD, "Email", "Send an e-mail address such as natalie@example.com."),
     ):
         create_account(page, email, password)
