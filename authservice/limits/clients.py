@@ -9,9 +9,7 @@ from authservice.security.clients import client_of, parse_address
 
 IPV4, IPV6, EXEMPT, UNDECLARED_PROXY, UNKNOWN = KINDS = ("ipv4", "ipv6", "exempt", "undeclared_proxy", "unknown")
 _SITE_FACTOR = 8  # a /48 has 65,536 networks of clients, and one owner
-# Where nobody knows how many users share an address: a company of some thousands gets by, and a guesser who is one of
-# them still has an end.
-_CROWD_FACTOR = 100
+_CROWD_FACTOR = 100  # where nobody knows how many users share an address: docs/decisions/0053-undeclared-proxies.md
 
 
 @dataclass(frozen=True, slots=True)
