@@ -50,6 +50,19 @@ COOKIES = [  # the headers, and the cookies that remain; None: if the cookie is 
     (["__Host-refresh=SECRET", "__Host-refresh=SECRET"], None),
     (["a=1; __Host-refresh=SECRET", "__Host-refresh=SECRET; __Host-refresh=SECRET; b=2"], None),
 ]
+OF_DEVICE = [
+    ([header.replace("refresh", "device") for header in headers], kept)
+    for headers, kept in COOKIES
+    if "refresh=1" not in headers[0]
+]
+OF_BOTH = [
+    (["__Host-refresh=SECRET; __Host-device=SECRET"], {}),
+    (["__Host-device=SECRET; a=1; __Host-refresh=SECRET"], {"a": "1"}),
+    (["a=1;__Host-refresh=SECRET;__Host-device=SECRET;b=2"], {"a": "1", "b": "2"}),
+    (["a=1; __Host-device=SECRET", "__Host-refresh=SECRET; b=2"], {"a": "1", "b": "2"}),
+    (["device=1; __Host-refresh=SECRET; my__Host-device=3"], {"device": "1", "my__Host-device": "3"}),
+    (["__Host-device=SECRET; a=1; __Host-refresh=SECRET; __Host-device=SECRET; __Host-refresh="], None),
+]
 
 
 @pytest.fixture(params=PACKAGES)
@@ -136,16 +149,23 @@ def test_identity_headers_of_a_client_are_dropped(front, backend, database, pair
         assert claims(backend.asked[-1]) == true
 
 
-def test_the_backend_gets_neither_token_nor_refresh_cookie(front, backend, pair, token):
-    for cookies, kept in COOKIES:
-        given = [("Cookie", cookie.replace("SECRET", pair["refreshToken"])) for cookie in cookies]
+@pytest.mark.parametrize(
+    ("cookies", "secret"),
+    [(COOKIES, "refreshToken"), (OF_DEVICE, "deviceToken"), (OF_BOTH, "deviceToken")],
+    ids=["refresh", "device", "both"],
+)
+def test_the_backend_gets_neither_token_nor_cookies_of_ours(front, backend, pair, token, cookies, secret):
+    for headers, kept in cookies:
+        given = [("Cookie", header.replace("SECRET", pair[secret])) for header in headers]
         assert front.ask("/private/report", *given, token).status == 200
         asked = backend.asked[-1]
         assert_no_secret(asked, pair)
         if kept is not None:
-            received = SimpleCookie("; ".join(value for name, value in asked.headers if name.lower() == "cookie"))
-            assert {name: one.value for name, one in received.items()} == kept, cookies
-    assert len(backend.asked) == len(COOKIES)
+            # A separator may remain at the end, which SimpleCookie does not read in the middle.
+            left = [value.rstrip("; ") for name, value in asked.headers if name.lower() == "cookie"]
+            received = SimpleCookie("; ".join(left))
+            assert {name: one.value for name, one in received.items()} == kept, headers
+    assert len(backend.asked) == len(cookies)
 
 
 def assert_no_secret(asked, pair):
@@ -153,6 +173,7 @@ def assert_no_secret(asked, pair):
     for name, value in asked.headers:
         assert pair["token"] not in value, name
         assert pair["refreshToken"] not in value, name
+        assert pair["deviceToken"] not in value, name
 
 
 def test_no_path_bypasses_a_role_that_the_backend_checks(front, backend, database, token):
