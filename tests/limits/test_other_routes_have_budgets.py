@@ -85,6 +85,18 @@ def test_change_and_deletion_share_a_budget_which_is_the_users_own(client, alice
     assert change(client, bob).status_code == 403
 
 
+def test_a_user_whose_checks_a_thief_spends_ends_the_thiefs_session_and_changes_the_password(
+    make_app, client, alice, database
+):
+    thief, user = alice, sign_in(client, ALICE)["token"]
+    assert [change(client, thief).status_code for _ in range(6)] == [403] * 5 + [429]
+    assert change(client, user, PASSWORD).status_code == 429
+    assert client.delete("/auth/sessions?scope=others", headers=bearer(user)).status_code == 204
+    assert change(client, thief).status_code == 401
+    pass_time(database, 60)
+    assert_ok(change(make_app().test_client(), user, PASSWORD))
+
+
 def test_a_right_password_costs_nothing(client, alice):
     token, passwords = alice, [PASSWORD, NEW, NEW, NEW, NEW, NEW, NEW]
     for current in passwords:
