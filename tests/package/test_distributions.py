@@ -42,6 +42,14 @@ def test_the_wheel_has_the_whole_package(wheel):
     assert there == {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("authservice/")}
 
 
+def test_the_wheel_has_the_licences_of_the_service_and_of_the_list_of_passwords(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (own,) = [name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
+    assert archive.read(own).decode() == (ROOT / "LICENSE").read_text()
+    of_list = "authservice/security/common_passwords.txt"
+    assert archive.read(of_list).decode() == (ROOT / of_list).read_text()
+
+
 def test_the_wheel_has_the_readme(wheel):
     archive = zipfile.ZipFile(wheel)
     (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]

@@ -111,3 +111,16 @@ def test_the_licences_are_beside_the_list():
     text = common_passwords.PATH.with_suffix(".txt").read_text()
     for holder in ("Daniel Miessler", "Django Software Foundation", "Seantis GmbH"):
         assert f"Copyright (c) {holder}" in re.sub(r"\(c\) \d{4} ", "(c) ", text)
+    for licence in ("MIT", "BSD-3-Clause", "MPL-2.0", "CC BY-SA 3.0"):
+        assert licence in text
+
+
+def test_the_notice_names_the_releases_that_the_list_is_built_from():
+    text = common_passwords.PATH.with_suffix(".txt").read_text()
+    script = (ROOT / "tools" / "build_common_passwords.py").read_text()
+    releases = re.findall(r'= \("([^"]+?)(?:@|==)([\d.]+)", "([0-9a-f]{64})"\)', script)
+    assert len(releases) == 3
+    for name, version, digest in releases:
+        assert f"{name} {version}" in text
+        assert digest in text
+    assert f"{len(common_passwords.PATH.read_bytes()) // HASH_BYTES:,} common passwords" in text
