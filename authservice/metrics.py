@@ -31,7 +31,7 @@ hashing_depth = Gauge(
 )
 hashing_refused = Counter("authservice_password_hashes_refused", "Passwords refused because too many were waiting.")
 breach_checks = Counter("authservice_breach_checks", "New passwords looked up among the breached ones.", ["outcome"])
-sign_ins = Counter("authservice_sign_ins", "Sign-ins.", ["outcome"])
+sign_ins = Counter("authservice_sign_ins", "Sign-ins. The user knows the device, or it is new.", ["outcome", "device"])
 attempts_refused = Counter("authservice_attempts_refused", "Attempts refused because a budget was spent.", ["budget"])
 client_addresses = Counter(
     "authservice_client_addresses", "Requests to routes with a limit, by the kind of the client's address.", ["kind"]

@@ -7,7 +7,7 @@ import hmac
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any, Never
 
@@ -27,7 +27,7 @@ from authservice.security import emails
 from authservice.security.tokens import derived_key
 from authservice.state import current_state
 from authservice.store import limits as store
-from authservice.store.limits import Unit
+from authservice.store.limits import Spent, Unit
 
 SIGN_IN_CLIENT, SIGN_IN_ACCOUNT_CLIENT, SIGN_IN_ACCOUNT = "sign_in_client", "sign_in_account_client", "sign_in_account"
 SIGN_IN_DEVICE, PASSWORD_CHECK, SIGN_UP, REFRESH = "sign_in_device", "password_check", "sign_up", "refresh"
@@ -72,41 +72,44 @@ def of_settings(settings: Mapping[str, Any]) -> Limits:
 class SignInAttempt:
     """What an attempt to sign in has taken."""
 
-    def __init__(self, client: Client, email: str, *, shows_device: bool) -> None:
-        self._client, self._email, self._is_flood_checked = client, email, not shows_device
+    def __init__(self, client: Client, email: str, shown_device: str | None) -> None:
+        self._client, self._email, self._shown_device = client, email, shown_device
         self.units: Sequence[Unit] = ()
 
-    def take(self, device: str | None = None) -> None:
+    def take(self, *, knows_device: bool) -> None:
         """Take the units, before the password is hashed; a second call does nothing.
 
-        A ``device`` that holds the account has a budget of its own; once that is spent, it is a stranger.
+        A device that the account knows has a budget of its own; once that is spent, it is a stranger.
         Raises TooManyAttempts, DatabaseUnavailable.
         """
         limits = current_state().limits
         if self.units or not limits.is_on:
             return
-        if device is not None:
-            with suppress(TooManyAttempts):
-                own = _unit(limits, SIGN_IN_DEVICE, account_subject(self._email), f"device {device}")
-                self.units = _take([own])
+        if knows_device:
+            own = [_unit(limits, SIGN_IN_DEVICE, account_subject(self._email), f"device {self._shown_device}")]
+            if _try_to_take(own) is None:
+                self.units = own
                 return
-        if not self._is_flood_checked:
+        if self._shown_device is not None:
             _refuse_flood(limits, self._client, self._email)
         self.units = _take(_of_stranger(limits, self._client, self._email))
 
 
 @contextmanager
-def for_sign_in(client: Client, email: str, *, shows_device: bool = False) -> Iterator[SignInAttempt]:
+def for_sign_in(client: Client, email: str, shown_device: str | None = None) -> Iterator[SignInAttempt]:
     """Within it the password is checked. A wrong one, which raises CredentialsInvalid, costs what was taken.
 
-    What the worker itself knows to be one too many is refused before anything is read; a request that ``shows_device``
-    only when it takes its units as a stranger.
+    What the worker itself knows to be one too many is refused before anything is read. Of a device, that is a flood
+    of its own: whether it is a stranger is seen later.
     Raises TooManyAttempts.
     """
     limits = current_state().limits
-    if limits.is_on and not shows_device:
-        _refuse_flood(limits, client, email)
-    attempt = SignInAttempt(client, email, shows_device=shows_device)
+    if limits.is_on:
+        if shown_device is None:
+            _refuse_flood(limits, client, email)
+        else:
+            _require_no_wait(SIGN_IN_ATTEMPTS, limits.attempts.take(f"device {shown_device}", _ATTEMPTS))
+    attempt = SignInAttempt(client, email, shown_device)
     try:
         yield attempt
     except CredentialsInvalid:
@@ -177,7 +180,8 @@ def for_route(route: str, rate: Rate, subject: Client | str) -> None:
 def _refuse_flood(limits: Limits, client: Client, email: str) -> None:
     for subject, factor in reversed(client.shares):  # nothing is given back: a network must not spend its site's units
         _require_no_wait(SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
-    _refuse_remembered(limits, _of_stranger(limits, client, email))
+    if spent := _remembered(_of_stranger(limits, client, email)):
+        _refuse(spent.unit.budget, spent.wait_seconds)
 
 
 def _of_stranger(limits: Limits, client: Client, email: str) -> list[Unit]:
@@ -211,16 +215,26 @@ def key_of(limits: Limits, name: str, *subjects: str) -> str:
 
 
 def _take(units: Sequence[Unit]) -> Sequence[Unit]:
-    limits = current_state().limits
-    if not limits.is_on or not units:
+    if not current_state().limits.is_on or not units:
         return ()
-    _refuse_remembered(limits, units)
-    spent = store.take_units(units)
-    if spent is not None:
-        wait_seconds = max(spent.wait_seconds, 1.0)
-        limits.refusals.remember(spent.unit.key, wait_seconds)
-        _refuse(spent.unit.budget, wait_seconds)
+    if spent := _try_to_take(units):
+        _refuse(spent.unit.budget, spent.wait_seconds)
     return units
+
+
+def _try_to_take(units: Sequence[Unit]) -> Spent | None:
+    """Take the units, or say which budget is spent."""
+    if spent := _remembered(units):
+        return spent
+    if spent := store.take_units(units):
+        spent = replace(spent, wait_seconds=max(spent.wait_seconds, 1.0))
+        current_state().limits.refusals.remember(spent.unit.key, spent.wait_seconds)
+    return spent
+
+
+def _remembered(units: Sequence[Unit]) -> Spent | None:
+    wait_seconds = current_state().limits.refusals.wait_seconds
+    return next((Spent(unit, seconds) for unit in units if (seconds := wait_seconds(unit.key)) > 0), None)
 
 
 def _give_back(taken: Sequence[Unit]) -> None:
@@ -230,11 +244,6 @@ def _give_back(taken: Sequence[Unit]) -> None:
             store.give_back_units(taken)
         for unit in taken:
             current_state().limits.refusals.forget(unit.key)
-
-
-def _refuse_remembered(limits: Limits, units: Sequence[Unit]) -> None:
-    for unit in units:
-        _require_no_wait(unit.budget, limits.refusals.wait_seconds(unit.key))
 
 
 def _require_no_wait(budget: str, wait_seconds: float) -> None:

@@ -1,10 +1,14 @@
 """Devices: the token that a device keeps, the id that the user's document has of it, and its label."""
 
 import hashlib
+import hmac
 import re
 import secrets
 
-_WELL_FORMED = re.compile(r"[0-9a-f]{32}")
+from authservice.security import tokens
+
+_ID_HEX_DIGITS = 32  # 128 bits, and as many of the MAC behind them
+_WELL_FORMED = re.compile(rf"[0-9a-f]{{{2 * _ID_HEX_DIGITS}}}")
 # The first that is found: Edge and Opera also call themselves Chrome, and everybody calls himself Safari.
 _BROWSERS = {
     "Edg": "Edge",
@@ -28,13 +32,15 @@ _SYSTEMS = {
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")  # RFC 9110 section 10.1.5, less its odd characters
 
 
-def well_formed(token: str | None) -> str | None:
-    """The token, or None if it cannot be one of ours."""
-    return token if token is not None and _WELL_FORMED.fullmatch(token) else None
+def own(token: str | None) -> str | None:
+    """The token if this service has issued it, else None: nobody can make tokens up, or have a weak one registered."""
+    if token is None or not _WELL_FORMED.fullmatch(token):
+        return None
+    return token if hmac.compare_digest(token, _signed(token[:_ID_HEX_DIGITS])) else None
 
 
 def new_token() -> str:
-    return secrets.token_hex(16)
+    return _signed(secrets.token_hex(_ID_HEX_DIGITS // 2))
 
 
 def id_of(token: str) -> str:
@@ -48,6 +54,10 @@ def label_of(user_agent: str) -> str:
     program = _first(_BROWSERS, user_agent) or (product[0] if product else "Unknown")
     system = _first(_SYSTEMS, user_agent)
     return f"{program} on {system}" if system else program
+
+
+def _signed(device: str) -> str:
+    return device + hmac.digest(tokens.policy().device_key, device.encode(), "sha256").hex()[:_ID_HEX_DIGITS]
 
 
 def _first(names: dict[str, str], user_agent: str) -> str | None:

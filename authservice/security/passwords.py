@@ -54,9 +54,9 @@ def enter(ip: str | None, *, shows_device: bool = False) -> Iterator[Place]:
         yield place
 
 
-def check_device(place: Place, *, is_known: bool) -> None:
-    """Ask it before the password, once the user has been looked up. Raises HashingBusy."""
-    current_state().hasher.gate.check_device(place, is_known=is_known)
+def check_device(place: Place, account: str | None) -> None:
+    """Say whose device the request shows, once the user has been looked up. Raises HashingBusy."""
+    current_state().hasher.gate.check_device(place, account)
 
 
 def hash_password(place: Place, password: str) -> str:

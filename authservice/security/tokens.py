@@ -31,6 +31,7 @@ _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # REFRESH_IDLE_DAYS may have changed; the session itself expires
 _REFRESH_KEY_INFO = b"authservice: refresh tokens"
+_DEVICE_KEY_INFO = b"authservice: device tokens"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class TokenPolicy:
     max_sessions: int
     access_key: str
     refresh_key: bytes
+    device_key: bytes
     issuer: str | None
     audience: str | None
     own_claims: Callable[["Holder"], dict[str, Any]]
@@ -84,6 +86,7 @@ def init_app(app: Flask, settings: Mapping[str, Any]) -> TokenPolicy:
         max_sessions=settings["MAX_SESSIONS"],
         access_key=settings["JWT_SECRET_KEY"],
         refresh_key=derived_key(settings["JWT_SECRET_KEY"], _REFRESH_KEY_INFO),
+        device_key=derived_key(settings["JWT_SECRET_KEY"], _DEVICE_KEY_INFO),
         issuer=settings["JWT_ISSUER"],
         audience=settings["JWT_AUDIENCE"],
         own_claims=functools.partial(claims_of_app.own_claims, claims_of_app.function_of(settings)),

@@ -30,9 +30,8 @@ def guess(url):
 
 def refused_sign_ins(service):
     text = requests.get(f"{service.url}/metrics", timeout=10).text
-    return sum(
-        float(count) for count in re.findall(r'^authservice_sign_ins_total{outcome="refused"} (\S+)', text, re.M)
-    )
+    counts = re.findall(r'^authservice_sign_ins_total{device="new",outcome="refused"} (\S+)', text, re.M)
+    return sum(map(float, counts))
 
 
 def memory_mib(pid):

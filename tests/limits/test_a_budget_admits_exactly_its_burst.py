@@ -31,9 +31,9 @@ def attempt(app, client=HERE, email=ALICE, device=None, error=CredentialsInvalid
     """Whether there was a unit for a sign-in, which then fails with ``error``, or succeeds without one."""
     with app.app_context():
         try:
-            with budgets.for_sign_in(client, email, shows_device=device is not None) as taking:
-                taking.take(device)
-                taking.take(device)
+            with budgets.for_sign_in(client, email, device) as taking:
+                taking.take(knows_device=device is not None)
+                taking.take(knows_device=device is not None)
                 if error:
                     raise error
         except TooManyAttempts:
@@ -161,7 +161,7 @@ def test_two_workers_share_the_budgets_but_not_what_they_remember(make_app, data
 def test_a_database_that_is_away_admits_nobody(make_app):
     away = make_app(MONGO_URI=f"mongodb://127.0.0.1:{free_port()}/away", MONGO_TIMEOUT_MS=200)
     with away.app_context(), budgets.for_sign_in(HERE, ALICE) as taking, pytest.raises(DatabaseUnavailable):
-        taking.take()
+        taking.take(knows_device=False)
 
 
 def test_switched_off_nothing_is_limited_and_nothing_written(make_app, database):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from authservice.security.devices import id_of
+from authservice.security.devices import id_of, new_token
 from tests.api.answers import assert_ok
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD
 from tests.limits.test_guessing_is_slow import accounts, shown  # noqa: F401
 
 ELSEWHERE = "198.51.100.1"
-FORGED = "0123456789abcdef0123456789abcdef"
+FORGED = "0123456789abcdef" * 4
 
 
 def ask(client, device_token=None, email=ALICE, password="a wrong one", address="203.0.113.9"):
@@ -67,9 +67,24 @@ def test_known_unknown_and_disabled_accounts_answer_a_strange_token_alike(client
     assert told[0] == told[1] == told[2]
 
 
-def test_300_known_devices_behind_one_address_are_never_refused(client, accounts, database):  # noqa: F811
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_device_has_120_attempts_a_minute(client, device, is_known):
+    """Whatever becomes of them: a success gives its units back, and a stranger's token costs a look-up."""
+    statuses_of_all = statuses(client, 125, device, email=ALICE if is_known else BOB, password=PASSWORD)
+    assert statuses_of_all[:120] == [200] * 120
+    assert 429 in statuses_of_all[120:]
+
+
+def test_a_token_that_is_made_up_costs_no_lookup_once_the_client_is_refused(client, device, monkeypatch):
+    assert statuses(client, 6, FORGED)[-1] == 429
+    monkeypatch.setattr("authservice.store.lookup.find_with_password", None)
+    assert statuses(client, 3, FORGED) == [429] * 3
+
+
+def test_300_known_devices_behind_one_address_are_never_refused(app, client, accounts, database):  # noqa: F811
     (bob,) = database.users.find({"email": BOB}, {"_id": 0})
-    tokens = {f"user{number}@example.com": f"{number:032x}" for number in range(300)}
+    with app.app_context():
+        tokens = {f"user{number}@example.com": new_token() for number in range(300)}
     seen = {"label": "curl", "firstSeenAt": bob["createdAt"], "lastSeenAt": bob["createdAt"]}
     database.users.insert_many(
         {**bob, "email": email, "devices": [{"id": id_of(token), **seen}]} for email, token in tokens.items()

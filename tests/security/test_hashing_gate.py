@@ -12,10 +12,11 @@ import pytest
 
 from authservice.errors import HashingBusy
 from authservice.security.clients import client_of
-from authservice.security.hashing_gate import HashingGate
+from authservice.security.hashing_gate import _DEVICE_LANE, HashingGate, Place
 from tests.service import ROOT
 
 PATIENCE_SECONDS = 30
+STRANGER, NOBODYS = "", None  # instead of an account: no device is shown, or one that the user has not
 ATTACKER, VICTIM, OTHER = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 
 
@@ -47,9 +48,9 @@ class Requests:
         self._condition = threading.Condition()
         self._threads = []
 
-    def start(self, name, client, is_known=None):
-        """``is_known``: it shows a device token, of a device that the user has or has not."""
-        thread = threading.Thread(target=self._ask, args=(name, client, is_known))
+    def start(self, name, client, account=STRANGER):
+        """``account``: the request shows a device token, and whose device that is."""
+        thread = threading.Thread(target=self._ask, args=(name, client, account))
         self._threads.append(thread)
         before = places_held(self.gate), len(self.outcomes)
         thread.start()
@@ -57,10 +58,10 @@ class Requests:
         # Where it waits is what a test counts on.
         eventually(lambda: all(place.turn for places in self.gate._waiting.values() for place in places))
 
-    def _ask(self, name, client, is_known):
+    def _ask(self, name, client, account):
         try:
-            with self.gate.enter(client, shows_device=is_known is not None) as place:
-                self.gate.check_device(place, is_known=bool(is_known))
+            with self.gate.enter(client, shows_device=account != STRANGER) as place:
+                self.gate.check_device(place, account or None)
                 self.gate.run(place, lambda: self._hash(name))
             self.outcomes[name] = "served"
         except HashingBusy:
@@ -70,6 +71,11 @@ class Requests:
         with self._condition:
             self.order.append(name)
             assert self._condition.wait_for(lambda: self._finished[name] or self._finished["all"], PATIENCE_SECONDS)
+
+    def finish(self, name):
+        with self._condition:
+            self._finished[name] = 1
+            self._condition.notify_all()
 
     def finish_all(self):
         with self._condition:
@@ -167,17 +173,17 @@ def test_clients_hash_in_turn_whatever_the_queue_of_one():
     assert requests.order[5:] == [f"a{number}" for number in range(3, 10)]
 
 
-def fill(requests):
-    for name, client in (("a", ATTACKER), ("b", "192.0.2.8"), ("c", "192.0.2.9")):
+def fill(requests, names="abc"):
+    for name, client in zip(names, (ATTACKER, "192.0.2.8", "192.0.2.9"), strict=True):
         requests.start(name, client)
 
 
 def test_one_place_more_is_for_known_devices(requests, gate):
     fill(requests)
-    requests.start("stranger", VICTIM, is_known=False)
+    requests.start("stranger", VICTIM, NOBODYS)
     assert requests.outcomes == {"stranger": "refused"}
-    requests.start("known", VICTIM, is_known=True)
-    requests.start("another", OTHER, is_known=True)
+    requests.start("known", VICTIM, "alice")
+    requests.start("another", OTHER, "bob")
     assert requests.outcomes == {"stranger": "refused", "another": "refused"}
     assert places_held(gate) == 4
     requests.finish_all()
@@ -187,10 +193,96 @@ def test_one_place_more_is_for_known_devices(requests, gate):
 def test_a_known_device_gets_in_beside_an_attacker_with_its_own_address(requests):
     for name in "abc":
         requests.start(name, ATTACKER)
-    requests.start("known", ATTACKER, is_known=True)
+    requests.start("known", ATTACKER, "alice")
     assert requests.outcomes == {}
     requests.finish_all()
     assert requests.order.index("known") == 2  # the lane takes its turn as a client of its own
+
+
+def hash_at_lane(gate, *accounts):
+    for account in accounts:
+        place = Place("", account=account)
+        gate._seat(place, _DEVICE_LANE)
+        gate.run(place, lambda: 7)
+        gate._leave(place)
+
+
+def test_the_account_that_has_hashed_less_gets_the_lane(requests, gate):
+    """Or attackers would hold it with devices of their own accounts."""
+    hash_at_lane(gate, "mallory", "mallory", "trudy")
+    fill(requests)
+    requests.start("m", "192.0.2.20", "mallory")
+    requests.start("t", "192.0.2.21", "trudy")
+    assert requests.outcomes == {"m": "refused"}
+    requests.start("m2", "192.0.2.20", "mallory")
+    assert requests.outcomes == {"m": "refused", "m2": "refused"}
+    requests.start("v", VICTIM, "alice")
+    assert requests.outcomes == {"m": "refused", "m2": "refused", "t": "refused"}
+    requests.finish_all()
+    assert requests.outcomes["v"] == "served"
+
+
+def test_who_waits_for_a_turn_in_the_lane_is_not_in_the_way_of_who_hashes_there(requests, gate):
+    """The lane is one place to wait; an attacker whose hash runs there keeps nobody out."""
+    fill(requests)
+    requests.start("m", "192.0.2.20", "mallory")
+    requests.finish("a")
+    requests.finish("b")
+    eventually(lambda: requests.order == ["a", "b", "m"])
+    requests.start("d", ATTACKER)
+    requests.start("e", "192.0.2.8")
+    requests.start("v", VICTIM, "alice")
+    assert "v" not in requests.outcomes
+    requests.finish_all()
+    assert requests.outcomes["v"] == "served"
+
+
+def test_a_known_device_that_is_displaced_waits_in_the_lane(requests, gate):
+    """Two colleagues behind one address, and attackers with many."""
+    requests.start("a", ATTACKER)
+    requests.start("alice", OTHER, "alice")
+    requests.start("bob", OTHER, "bob")
+    requests.start("b", "192.0.2.8")
+    assert requests.outcomes == {}
+    requests.start("c", "192.0.2.9")
+    assert requests.outcomes == {"c": "refused"}
+    requests.finish_all()
+    assert (requests.outcomes["alice"], requests.outcomes["bob"]) == ("served", "served")
+
+
+def test_a_device_that_is_displaced_while_it_is_looked_up_is_checked_at_the_lane(gate):
+    with ExitStack() as held:
+        held.enter_context(gate.enter(ATTACKER))
+        places = [held.enter_context(gate.enter(OTHER, shows_device=True)) for _ in range(2)]
+        held.enter_context(gate.enter("192.0.2.8"))
+        gate.check_device(places[1], "bob")
+        assert places_held(gate) == 4
+        assert gate.run(places[1], lambda: 7) == 7
+    with ExitStack() as held:
+        held.enter_context(gate.enter(ATTACKER))
+        places = [held.enter_context(gate.enter(OTHER, shows_device=True)) for _ in range(2)]
+        held.enter_context(gate.enter("192.0.2.8"))
+        with pytest.raises(HashingBusy):
+            gate.check_device(places[1], None)
+    assert (places_held(gate), gate._at_device_lane) == (0, set())
+
+
+def test_a_stranger_whose_token_was_checked_is_displaced(gate):
+    with ExitStack() as held:
+        held.enter_context(gate.enter(ATTACKER))
+        places = [held.enter_context(gate.enter(OTHER, shows_device=True)) for _ in range(2)]
+        gate.check_device(places[1], None)
+        held.enter_context(gate.enter("192.0.2.8"))
+        with pytest.raises(HashingBusy):
+            gate.run(places[1], lambda: 7)
+    assert (places_held(gate), gate._at_device_lane) == (0, set())
+
+
+def test_a_stranger_displaces_nobody_from_the_lane(requests, gate):
+    fill(requests)
+    requests.start("m", "192.0.2.20", "mallory")
+    requests.start("d", "192.0.2.21")
+    assert requests.outcomes == {"d": "refused"}
 
 
 def test_strangers_cannot_block_the_lane(gate):
@@ -204,7 +296,7 @@ def test_strangers_cannot_block_the_lane(gate):
             pass
         assert places_held(gate) == 3
         with gate.enter(VICTIM, shows_device=True) as place:
-            gate.check_device(place, is_known=True)
+            gate.check_device(place, "alice")
             assert places_held(gate) == 4
         assert places_held(gate) == 3
     assert not gate._at_device_lane
@@ -253,7 +345,7 @@ def stress(seed):
 
     def hashed(chance_of_error):
         hashing.append(1)
-        if len(hashing) > concurrency or places_held(gate) > concurrency + queue + 1:
+        if len(hashing) > concurrency or places_held(gate) > 2 * concurrency + queue + 1:
             wrong.append((len(hashing), places_held(gate)))
         time.sleep(0.0005)
         hashing.pop()
@@ -272,7 +364,7 @@ def stress(seed):
                     time.sleep(chance.choice([0, 0, 0.0005]))
                     if chance.random() < 0.1:
                         raise KeyError
-                    gate.check_device(place, is_known=bool(is_known))
+                    gate.check_device(place, chance.choice(["alice", "bob"]) if is_known else None)
                     for _ in range(chance.choice([1, 1, 2])):
                         gate.run(place, lambda: hashed(chance.random()))
                     outcome = "served"

@@ -32,13 +32,19 @@ def test_the_metrics_cover_all_workers_and_survive_the_death_of_one(serve):
     for password, status in [(PASSWORD, 200), ("wrong", 401), ("wrong", 401)]:
         body = {"email": ALICE, "password": password}
         assert requests.post(f"{url}/auth", json=body, timeout=10).status_code == status
+    device = requests.post(f"{url}/auth", json=credentials, timeout=10).json()["deviceToken"]
+    for password, status in [(PASSWORD, 200), ("wrong", 401)]:
+        body = {"email": ALICE, "password": password, "deviceToken": device}
+        assert requests.post(f"{url}/auth", json=body, timeout=10).status_code == status
     for _ in range(40):
         assert requests.get(f"{url}/users/test", timeout=10).status_code == 401
     refused = 'authservice_http_requests_total{method="GET",route="/users/test",status="401"}'
     assert figure(url, refused) == 40
     assert figure(url, 'authservice_http_request_duration_seconds_count{method="GET",route="/users/test"}') == 40
-    assert figure(url, 'authservice_sign_ins_total{outcome="ok"}') == 1
-    assert figure(url, 'authservice_sign_ins_total{outcome="refused"}') == 2
+    assert figure(url, 'authservice_sign_ins_total{device="new",outcome="ok"}') == 2
+    assert figure(url, 'authservice_sign_ins_total{device="new",outcome="refused"}') == 2
+    assert figure(url, 'authservice_sign_ins_total{device="known",outcome="ok"}') == 1
+    assert figure(url, 'authservice_sign_ins_total{device="known",outcome="refused"}') == 1
     assert figure(url, 'authservice_database_operation_duration_seconds_count{operation="insert"}') == 1
     assert figure(url, "authservice_password_hashes_in_progress") == 0
 

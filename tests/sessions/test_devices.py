@@ -11,7 +11,7 @@ from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in, state_of
 from tests.sessions.test_cookie_mode import HTTPS, SCRIPT
 
 COOKIE = "__Host-device"
-TOKEN = "0123456789abcdef0123456789abcdef"
+TOKEN = "0123456789abcdef" * 4  # well-formed, and made up
 CURL = "curl"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,12 +56,27 @@ def test_a_sign_in_makes_a_device_and_the_next_one_shows_it(client, users, datab
 
 
 @pytest.mark.parametrize(
-    "shown", ["", "x", TOKEN.upper(), TOKEN + "0", TOKEN[:-1], f" {TOKEN}", f"{TOKEN}\n", "0" * 64]
+    "shown", ["", "x", TOKEN, TOKEN.upper(), TOKEN + "0", TOKEN[:-1], f" {TOKEN}", f"{TOKEN}\n", "0" * 64, TOKEN[:32]]
 )
-def test_a_token_that_cannot_be_ours_is_replaced(client, users, database, shown):
+def test_a_token_that_the_service_has_not_issued_is_replaced(client, users, database, shown):
     answer = assert_ok(sign_in_on(client, shown))
     assert answer["deviceToken"] not in (shown, TOKEN)
     assert [device["id"] for device in stored(database)] == [id_of(answer["deviceToken"])]
+
+
+@pytest.mark.parametrize("changed", [0, 31, 32, 63])
+def test_a_token_with_another_digit_is_replaced(client, users, database, changed):
+    token = assert_ok(sign_in_on(client))["deviceToken"]
+    digit = "0" if token[changed] != "0" else "1"
+    forged = token[:changed] + digit + token[changed + 1 :]
+    assert assert_ok(sign_in_on(client, forged))["deviceToken"] not in (token, forged)
+    assert len(stored(database)) == 2
+
+
+def test_a_token_of_a_service_with_another_secret_is_replaced(client, users, settings, make_app, database):
+    token = assert_ok(sign_in_on(client))["deviceToken"]
+    other = make_app(JWT_SECRET_KEY="another secret of more than 32 bytes").test_client()
+    assert assert_ok(sign_in_on(other, token))["deviceToken"] != token
 
 
 @pytest.mark.parametrize(("shown", "code"), [(1, "wrong_type"), ([TOKEN], "wrong_type"), ({"$ne": ""}, "wrong_type")])
@@ -72,7 +87,7 @@ def test_a_token_is_text(client, users, shown, code):
 def test_the_id_of_a_device_is_not_its_token(client, users, database):
     sign_in_on(client)
     (device,) = stored(database)
-    for guess in (device["id"], device["id"][:32]):
+    for guess in (device["id"], device["id"][:32], device["id"][32:]):
         assert_ok(sign_in_on(client, guess))
         assert next(one for one in stored(database) if one["id"] == device["id"]) == device
 
@@ -99,12 +114,13 @@ def test_the_21st_device_drops_the_one_that_was_seen_least_recently(client, user
 
 
 def test_one_device_that_signs_in_many_times_at_once_is_there_once(app, users, database):
+    token = assert_ok(sign_in_on(app.test_client(), email=BOB))["deviceToken"]
     answers = []
     barrier = threading.Barrier(8)
 
     def ask():
         barrier.wait()
-        answers.append(sign_in_on(app.test_client(), TOKEN).status_code)
+        answers.append(sign_in_on(app.test_client(), token).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -112,7 +128,7 @@ def test_one_device_that_signs_in_many_times_at_once_is_there_once(app, users, d
     for thread in threads:
         thread.join()
     assert answers == [200] * 8
-    assert [device["id"] for device in stored(database)] == [id_of(TOKEN)]
+    assert [device["id"] for device in stored(database)] == [id_of(token)]
     assert len(database.users.find_one({"email": ALICE})["sessions"]) == 8
 
 
@@ -178,7 +194,7 @@ class TestCookieMode:
     def test_a_cookie_that_cannot_be_ours_is_replaced(self, client, users):
         client.set_cookie(COOKIE, "garbage", domain="localhost", secure=True)
         assert_ok(self.sign_in(client))
-        assert len(client.get_cookie(COOKIE, "localhost").value) == 32
+        assert len(client.get_cookie(COOKIE, "localhost").value) == 64
 
     def test_no_other_answer_sets_it(self, client, users):
         token = assert_ok(self.sign_in(client))["token"]
