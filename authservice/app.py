@@ -19,7 +19,7 @@ from authservice.cli import check
 from authservice.cli import limits as limit_commands
 from authservice.cli import users as user_commands
 from authservice.errors import Refusal
-from authservice.limits import budgets
+from authservice.limits import units
 from authservice.security import breaches, passwords, tokens
 from authservice.state import State
 from authservice.store import client
@@ -173,7 +173,7 @@ def _build(
     jwt = JWTManager(app)
     users_collection = client.connect(app, settings) if mongo is None else client.adopt(mongo, settings)
     keeps_proofs = settings["PROOF_OF_WORK"] == "on"
-    limits = budgets.of_settings(settings)
+    limits = units.of_settings(settings)
     counters_collection = counters.of_database(users_collection)
     state.bind(
         app,

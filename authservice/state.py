@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # each part is defined above this floor, by the module that u
     from pymongo import MongoClient
     from pymongo.collection import Collection
 
-    from authservice.limits.budgets import Limits
+    from authservice.limits.units import Limits
     from authservice.security.breaches import BreachCheck
     from authservice.security.passwords import PasswordHasher
     from authservice.security.tokens import TokenPolicy

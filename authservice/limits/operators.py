@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from authservice.config import Rate
-from authservice.limits.budgets import SIGN_IN_ACCOUNT_CLIENT, STORED, account_subject, key_of, user_subject
 from authservice.limits.clients import Client
+from authservice.limits.units import SIGN_IN_ACCOUNT_CLIENT, STORED, account_subject, key_of, user_subject
 from authservice.state import current_state
 from authservice.store import limits as store
 from authservice.store.limits import Keys
