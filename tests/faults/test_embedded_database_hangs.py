@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from tests.service import Service
 
 pytestmark = [pytest.mark.faults, needs_embedded]
 COLD_STARTS = 50
-READY_SECONDS = 5
+READY_SECONDS = 10
 BACK_SECONDS = 15  # five for the probe, and the start
 # A keeper with a short timeout for the engine.
 IMPATIENT_KEEPER = """
@@ -48,21 +49,26 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def test_each_of_fifty_cold_starts_is_ready_in_time(tmp_path):
-    taken = []
-    for number in range(COLD_STARTS):
+    """Two at a time, as two projects of a developer would start."""
+
+    def start(number):
         directory = tmp_path / f"instance-{number}"
         started = time.monotonic()
         service = newcomer(directory, tmp_path / f"log-{number}")
         try:
             service.wait_until_ready("/readyz")
-            taken.append(time.monotonic() - started)
+            seconds = time.monotonic() - started
             # Both workers find the collection and build their indexes.
             body = {"email": "alice@example.com", "password": PASSWORD}
             assert requests.post(f"{service.url}/users", json=body, timeout=10).status_code == 201
-            wait_until(lambda service=service: len(service.workers()) == 2)
+            wait_until(lambda: len(service.workers()) == 2)
         finally:
             service.stop()
         assert on_directory(directory) == []
+        return seconds
+
+    with ThreadPoolExecutor(2) as threads:
+        taken = list(threads.map(start, range(COLD_STARTS)))
     print(f"ready after {min(taken):.2f} to {max(taken):.2f} s")
     assert max(taken) < READY_SECONDS
 

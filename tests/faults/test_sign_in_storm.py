@@ -16,7 +16,8 @@ from tests.server.processes import sign_up
 pytestmark = pytest.mark.faults
 CLIENTS = 200
 SECONDS = 30
-LEAST_SHARE = 0.85  # of the capacity of bcrypt alone; here the clients and the database use the same cores
+# Of the capacity of bcrypt alone. Here the clients and the database use the same cores: 0.85 to 0.88 on two quiet ones.
+LEAST_SHARE = 0.75
 (COST,) = [int(setting.default or 0) for setting in SETTINGS if setting.name == "BCRYPT_LOG_ROUNDS"]
 
 
