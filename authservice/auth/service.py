@@ -58,7 +58,7 @@ def sign_in(
     shown_token = devices.own(device_token)
     device_token = shown_token or devices.new_token()
     device_id = devices.id_of(device_token)
-    is_known = False
+    kind = "new"
     with budgets.for_sign_in(client, email, device_id if shown_token else None) as attempt:
         for _ in range(_TRIES):
             # First: under overload most are refused here, which must be cheap.
@@ -67,6 +67,7 @@ def sign_in(
                 user, stored, knows_device = found if found else (None, users.NO_PASSWORD, False)
                 may_sign_in = user is not None and not user.is_disabled
                 is_known = knows_device and may_sign_in
+                kind = "known" if is_known else "new"
                 passwords.check_device(place, user.id if user and is_known else None)
                 attempt.take(knows_device=is_known)
                 check = passwords.check_password(
@@ -79,23 +80,16 @@ def sign_in(
             device = Device(device_id, devices.label_of(user_agent), session.created_at, session.created_at)
             keep, renewed = tokens.policy().max_sessions, check.renewed_hash
             if sessions.start(user.id, stored, session, keep, renewed, device, is_known=is_known):
-                kind = _count("ok", is_known=is_known)
+                metrics.sign_ins.labels("ok", kind).inc()
                 audit.record("sign_in", "ok", actor_id=user.id, target_id=user.id, sessionId=session.id, device=kind)
                 end_replaced(replaced_refresh_token, user)
                 signals.send(signals.signed_in, user)
                 return signed_in
             # The document has changed since the check: another sign-in renewed the hash or added the device, or the
             # password is new.
-        _count("refused", is_known=is_known)
+        metrics.sign_ins.labels("refused", kind).inc()
         audit.record("sign_in", "refused", target_id=user.id if user else None)
         raise CredentialsInvalid
-
-
-def _count(outcome: str, *, is_known: bool) -> str:
-    """Count a sign-in; whether its user knows the device."""
-    kind = "known" if is_known else "new"
-    metrics.sign_ins.labels(outcome, kind).inc()
-    return kind
 
 
 def refresh(refresh_token: str) -> SignedIn:
