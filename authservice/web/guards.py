@@ -84,8 +84,9 @@ def limited(
         raise ValueError(f"by must be client or user, not {by!r}")
 
     def limit(route: Callable[P, T]) -> Callable[P, T | Response]:
-        name = f"{route.__module__}.{route.__qualname__}"
-        return _guard(lambda: budgets.for_route(name, parsed, _caller(by)))(route)
+        name = f"{route.__module__}.{route.__qualname__} {rate}"
+        # Views that one factory made have the same name, so the endpoint tells them apart.
+        return _guard(lambda: budgets.for_route(f"{name} {request.endpoint}", parsed, _caller(by)))(route)
 
     return limit
 

@@ -1,7 +1,8 @@
 """``limited`` in an app that embeds the service, whose own configuration and handlers have no say in it."""
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
+from flask.views import MethodView
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from authservice import AuthService, current_user, jwt_required, limited
@@ -16,7 +17,7 @@ from tests.service import free_port
 def make_host(settings):
     made = []
 
-    def make(**more):
+    def make(add_routes=None, **more):
         host = Flask("host")
         host.config.update(TESTING=True, LIMITS="off", JWT_SECRET_KEY="none of the service's", TRUSTED_PROXIES=9)
         AuthService(host, url_prefix="/identity", **{**settings, **more})
@@ -42,6 +43,8 @@ def make_host(settings):
         def export():
             return {"owner": current_user().email}
 
+        if add_routes is not None:
+            add_routes(host)
         return host
 
     yield make
@@ -68,6 +71,83 @@ def test_routes_and_clients_have_budgets_of_their_own(make_host):
     assert call(host, 4) == [200] * 3 + [429]
     assert call(host, 3, "GET", "/search") == [200] * 2 + [429]
     assert call(host, 1, address="198.51.100.7") == [200]
+
+
+def add_stacked(host):
+    @host.post("/stacked")
+    @limited("3/1d")
+    @limited("2/1m")
+    def stacked():
+        return {}
+
+
+def test_stacked_limits_both_count(make_host, database):
+    host = make_host(add_stacked)
+    assert call(host, 30, path="/stacked") == [200] * 2 + [429] * 28
+    database.limits.delete_many({})
+    host = make_host(add_stacked)  # a worker that remembers no refusal
+    assert call(host, 2, path="/stacked") == [200] * 2
+    pass_time(database, 60)
+    assert call(make_host(add_stacked), 2, path="/stacked") == [200, 429]
+
+
+def add_made_by_one_factory(host):
+    def make_view(rate):
+        @limited(rate)
+        def view():
+            return {}
+
+        return view
+
+    blueprint = Blueprint("reports", __name__)
+    blueprint.add_url_rule("/daily", "daily", make_view("3/1d"))
+    blueprint.add_url_rule("/weekly", "weekly", make_view("3/1d"))
+    blueprint.add_url_rule("/often", "often", make_view("2/1m"))
+    host.register_blueprint(blueprint, url_prefix="/one")
+    host.register_blueprint(blueprint, url_prefix="/two", name="again")
+
+
+@pytest.mark.parametrize("blueprint", ["one", "two"])
+def test_views_of_one_factory_have_budgets_of_their_own(make_host, blueprint):
+    host = make_host(add_made_by_one_factory)
+    admitted = {"daily": 0, "weekly": 0, "often": 0}
+    for _ in range(10):
+        for view in admitted:
+            admitted[view] += call(host, 1, "GET", f"/{blueprint}/{view}") == [200]
+    assert admitted == {"daily": 3, "weekly": 3, "often": 2}
+    other = {"one": "two", "two": "one"}[blueprint]
+    assert call(host, 4, "GET", f"/{other}/daily") == [200] * 3 + [429]
+
+
+def add_method_views(host):
+    class Daily(MethodView):
+        decorators = (limited("3/1d"),)
+
+        def get(self):
+            return {}
+
+    class Often(Daily):
+        decorators = (limited("2/1m"),)
+
+    class Each(MethodView):
+        @limited("2/1d")
+        def get(self):
+            return {}
+
+        @limited("2/1d")
+        def post(self):
+            return {}
+
+    for view in (Daily, Often, Each):
+        host.add_url_rule(f"/{view.__name__}", view_func=view.as_view(view.__name__))
+
+
+def test_so_have_method_views_and_their_methods(make_host):
+    host = make_host(add_method_views)
+    answers = [call(host, 1, "GET", path)[0] for _ in range(5) for path in ("/Daily", "/Often")]
+    assert answers[::2] == [200] * 3 + [429] * 2
+    assert answers[1::2] == [200] * 2 + [429] * 3
+    assert call(host, 3, "GET", "/Each") == call(host, 3, "POST", "/Each") == [200] * 2 + [429]
 
 
 def test_workers_count_together_and_units_come_back(make_host, database):
