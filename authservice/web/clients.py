@@ -43,16 +43,19 @@ def behind_proxies(answer: WSGIApplication, hops: int) -> WSGIApplication:
 def current_client() -> Client:
     """The client of this request.
 
-    If FLASK_TRUSTED_PROXIES does not count the proxy whose address this is, all its users share a budget. So that is a
-    large one, and the log says so once.
+    If FLASK_TRUSTED_PROXIES is not the number of proxies, all users of a proxy share a budget. So that is a large one,
+    and the log says so once.
     """
     state, environ = current_state(), request.environ
     hops, address = state.settings["TRUSTED_PROXIES"], request.remote_addr
     if hops:  # also in a route of an app that embeds the service, where behind_proxies has not been
-        address = _said_by_proxy(environ, _FORWARDED_FOR, hops) or address
+        said = _said_by_proxy(environ, _FORWARDED_FOR, hops)
+        address, is_miscounted = said or address, said is None
+    else:
+        is_miscounted = bool(_elements(environ, _FORWARDED_FOR))
     client = client_at(address, state.limits.exempt)
-    if not hops and _elements(environ, _FORWARDED_FOR) and _is_from_proxy(environ):
-        _warn_once(client.address)
+    if is_miscounted and _is_from_proxy(environ):
+        _warn_once(client.address, hops)
         client = of_undeclared_proxy(client)
     metrics.client_addresses.labels(client.kind).inc()
     return client
@@ -78,8 +81,12 @@ def _is_from_proxy(environ: WSGIEnvironment) -> bool:
     return address is not None and address == peer and any(address in network for network in _OF_PROXIES)
 
 
-def _warn_once(proxy: str | None) -> None:
+def _warn_once(proxy: str | None, hops: int) -> None:
     told = current_state().limits.is_proxy_told
-    if not told.is_set():
-        told.set()
+    if told.is_set():
+        return
+    told.set()
+    if hops:
+        log.warning("forwarded_for_too_short", extra={"proxy": proxy})
+    else:
         log.warning("proxy_not_declared", extra={"proxy": proxy})

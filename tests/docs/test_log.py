@@ -119,6 +119,8 @@ def faults(make_app, database):
     credentials = {"email": ALICE, "password": PASSWORD}
     behind_proxy = make_app(LIMITS="on").test_client()
     behind_proxy.post("/auth", json=credentials, headers={"X-Forwarded-For": "203.0.113.9"})
+    behind_two = make_app(LIMITS="on", TRUSTED_PROXIES=2).test_client()
+    behind_two.post("/auth", json=credentials, headers={"X-Forwarded-For": "203.0.113.9"})
     buggy = make_app()
     buggy.add_url_rule("/bug", view_func=lambda: 1 / 0)
     assert buggy.test_client().get("/bug").status_code == 500

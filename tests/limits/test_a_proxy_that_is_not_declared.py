@@ -1,4 +1,4 @@
-"""A proxy that the settings do not count: its users share a budget for a hundred, and the operator is told."""
+"""A proxy that the settings do not count, or count twice, is as many clients as a hundred, and the operator is told."""
 
 import json
 
@@ -87,3 +87,42 @@ def test_a_public_address_is_a_client_whatever_it_sends(client, address):
 
 def test_a_private_address_that_forwards_nothing_is_a_client(client):
     assert [ask(client, address="10.1.2.3").status_code for _ in range(6)] == [401] * 5 + [429]
+
+
+TOO_SHORT = [(1, {}), (1, forwarded(" ,")), (2, FORWARDED), (2, {})]
+
+
+@pytest.mark.parametrize(("hops", "headers"), TOO_SHORT)
+def test_nor_does_a_header_that_names_too_few_make_its_users_one_client(make_app, hops, headers):
+    client = make_app(TRUSTED_PROXIES=hops, LIMIT_SIGN_IN_CLIENT="1/7d").test_client()
+    before = kinds(client)["undeclared_proxy"]
+    with captured_log() as log:
+        answers = [ask(client, f"{n}@example.com", address="10.1.2.3", **headers).status_code for n in range(102)]
+    assert answers == [401] * 100 + [429] * 2
+    warnings = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "warning"]
+    assert [(line["event"], line["proxy"]) for line in warnings] == [("forwarded_for_too_short", "10.1.2.3")]
+    assert kinds(client)["undeclared_proxy"] - before == 102
+
+
+@pytest.mark.parametrize(("hops", "headers"), TOO_SHORT)
+def test_at_one_account_it_is_one_client_then_too(make_app, hops, headers):
+    client = make_app(TRUSTED_PROXIES=hops).test_client()
+    assert [ask(client, address="10.1.2.3", **headers).status_code for _ in range(6)] == [401] * 5 + [429]
+
+
+@pytest.mark.parametrize(
+    ("hops", "address", "headers"),
+    [
+        (1, "203.0.113.9", {}),
+        (2, "203.0.113.9", forwarded("192.0.2.1")),
+        (1, "10.1.2.3", FORWARDED),
+        (1, "10.1.2.3", forwarded("10.9.9.9")),
+        (2, "10.1.2.3", forwarded("192.0.2.1, 10.9.9.9")),
+    ],
+)
+def test_other_chains_are_of_one_client(make_app, hops, address, headers):
+    client = make_app(TRUSTED_PROXIES=hops, LIMIT_SIGN_IN_CLIENT="1/7d").test_client()
+    with captured_log() as log:
+        answers = [ask(client, f"{n}@example.com", address=address, **headers).status_code for n in range(3)]
+    assert answers == [401] + [429] * 2
+    assert "forwarded_for_too_short" not in log.getvalue()
