@@ -68,8 +68,9 @@ def sign_in(
                 may_sign_in = user is not None and not user.is_disabled
                 is_known = knows_device and may_sign_in
                 kind = "known" if is_known else "new"
-                passwords.check_device(place, user.id if user and is_known else None)
-                attempt.take(knows_device=is_known)
+                counts = is_known and attempt.take_of_device()
+                passwords.check_device(place, user.id if user and counts else None)
+                attempt.take_of_stranger()
                 check = passwords.check_password(
                     place, password, stored.hash, is_legacy=stored.is_legacy, renew=may_sign_in
                 )

@@ -231,7 +231,7 @@ SETTINGS = (
         "10/10m",
         "failed sign-ins of a known device at one account, in place of the three above",
     ),
-    Setting("LIMIT_PASSWORD_CHECK", parse_rate, "5/5m", "wrong current and breached new passwords of a user"),
+    Setting("LIMIT_PASSWORD_CHECK", parse_rate, "5/5m", "wrong current passwords of a user, at a change or deletion"),
     Setting("LIMIT_SIGN_UP", parse_rate, "5/30m", "sign-ups of a client, also refused ones"),
     Setting("LIMIT_REFRESH", parse_rate, "10/100s", "refreshes of a session"),
     Setting(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from authservice.config import Rate
-from authservice.errors import CredentialsInvalid, DatabaseUnavailable, HashingBusy, PasswordWrong, ValidationFailed
+from authservice.errors import CredentialsInvalid, DatabaseUnavailable, HashingBusy, PasswordWrong
 from authservice.limits import units
 from authservice.limits.clients import Client
 from authservice.limits.units import Limits
@@ -16,6 +16,7 @@ from authservice.state import current_state
 from authservice.store.limits import Unit
 
 _ATTEMPTS = Rate(120, 60)
+_DEVICES_OF_CLIENT = 10  # clients without devices that one counts for, where many users share an address
 
 
 class SignInAttempt:
@@ -24,22 +25,29 @@ class SignInAttempt:
     def __init__(self, client: Client, email: str, shown_device: str | None) -> None:
         self._client, self._email, self._shown_device = client, email, shown_device
         self.units: Sequence[Unit] = ()
+        self._is_of_device = False
 
-    def take(self, *, knows_device: bool) -> None:
-        """Take the units, before the password is hashed; a second call does nothing.
+    def take_of_device(self) -> bool:
+        """Take the unit of a device that the account knows. False if that budget is spent: it is a stranger.
 
-        A device that the account knows has a budget of its own; once that is spent, it is a stranger.
+        Raises DatabaseUnavailable.
+        """
+        limits = current_state().limits
+        if limits.is_on and not self.units:
+            account = units.account_subject(self._email)
+            own = [units.of(limits, units.SIGN_IN_DEVICE, account, f"device {self._shown_device}")]
+            if units.try_to_take(own) is None:
+                self.units, self._is_of_device = own, True
+        return self._is_of_device or not limits.is_on
+
+    def take_of_stranger(self) -> None:
+        """Take the units, before the password is hashed. It does nothing if the attempt has taken some already.
+
         Raises TooManyAttempts, DatabaseUnavailable.
         """
         limits = current_state().limits
         if self.units or not limits.is_on:
             return
-        if knows_device:
-            account = units.account_subject(self._email)
-            own = [units.of(limits, units.SIGN_IN_DEVICE, account, f"device {self._shown_device}")]
-            if units.try_to_take(own) is None:
-                self.units = own
-                return
         if self._shown_device is not None:
             _refuse_flood(limits, self._client, self._email)
         self.units = units.take(_of_stranger(limits, self._client, self._email))
@@ -58,7 +66,7 @@ def for_sign_in(client: Client, email: str, shown_device: str | None = None) -> 
         if shown_device is None:
             _refuse_flood(limits, client, email)
         else:
-            units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(f"device {shown_device}", _ATTEMPTS))
+            _refuse_flood_of_device(limits, client, shown_device)
     attempt = SignInAttempt(client, email, shown_device)
     try:
         yield attempt
@@ -74,14 +82,12 @@ def for_sign_in(client: Client, email: str, shown_device: str | None = None) -> 
 def for_password_check(user_id: str) -> Iterator[None]:
     """Within it the user's current password is checked. A wrong one, which raises PasswordWrong, costs a unit.
 
-    So does a new password that is refused with ValidationFailed: the look-up that found it is an outgoing request, and
-    a thief with a session must not cause many.
     Raises TooManyAttempts, DatabaseUnavailable.
     """
     taken = units.take([units.of(current_state().limits, units.PASSWORD_CHECK, units.user_subject(user_id))])
     try:
         yield
-    except (PasswordWrong, ValidationFailed):
+    except PasswordWrong:
         raise
     except Exception:
         units.give_back(taken)
@@ -91,16 +97,16 @@ def for_password_check(user_id: str) -> Iterator[None]:
 
 @dataclass(slots=True)
 class SignUpAttempt:
-    """How far a sign-up has come."""
+    """What the service says of a sign-up."""
 
-    is_looked_up: bool = False  # from then on, a full gate tells that the e-mail is free
+    is_spent: bool = False  # also if the gate refuses it
 
 
 @contextmanager
 def for_sign_up(client: Client) -> Iterator[SignUpAttempt]:
     """Within it an account is created. It costs a unit, also if it is refused: that tells who has an account.
 
-    The unit is given back if the gate refuses it before the look-up, or if the database fails.
+    The unit is given back if the gate refuses it before it ``is_spent``, or if the database fails.
     Raises TooManyAttempts, DatabaseUnavailable.
     """
     taken = units.take(units.of_client(current_state().limits, units.SIGN_UP, client))
@@ -108,7 +114,7 @@ def for_sign_up(client: Client) -> Iterator[SignUpAttempt]:
     try:
         yield attempt
     except (HashingBusy, DatabaseUnavailable) as refusal:
-        if not (attempt.is_looked_up and isinstance(refusal, HashingBusy)):
+        if not (attempt.is_spent and isinstance(refusal, HashingBusy)):
             units.give_back(taken)
         raise
 
@@ -137,6 +143,14 @@ def _refuse_flood(limits: Limits, client: Client, email: str) -> None:
         units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
     if spent := units.remembered(_of_stranger(limits, client, email)):
         units.refuse(spent.unit.budget, spent.wait_seconds)
+
+
+def _refuse_flood_of_device(limits: Limits, client: Client, device: str) -> None:
+    """An account of one's own gives any number of tokens, and each attempt with one costs a look-up."""
+    for subject, factor in reversed(client.shares):
+        rate = _ATTEMPTS.times(_DEVICES_OF_CLIENT * factor)
+        units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(f"devices {subject}", rate))
+    units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(f"device {device}", _ATTEMPTS))
 
 
 def _of_stranger(limits: Limits, client: Client, email: str) -> list[Unit]:

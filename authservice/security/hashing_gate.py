@@ -19,7 +19,8 @@ from authservice.errors import HashingBusy
 
 HASHING_NICENESS = 10  # docs/decisions/0020-hashing-niceness.md
 _DEVICE_LANE = "device"  # the client that the extra place counts for; no address looks like it
-_USE_SECONDS = 60.0  # for which a hash counts against the account, where accounts compete for the extra place
+# For which a hash counts against the account, where accounts compete for the extra place: a minute each, ten at most.
+_USE_SECONDS, _USES_SECONDS_MAX = 60.0, 600.0
 _USERS_MAX = 8_192
 
 T = TypeVar("T")
@@ -93,7 +94,10 @@ class HashingGate:
                 self._seat(place, _DEVICE_LANE)
 
     def run(self, place: Place, hashing: Callable[[], T]) -> T:
-        """Hash when it is the place's turn. Raises HashingBusy if another client has got the place meanwhile."""
+        """Hash when it is the place's turn. Raises HashingBusy if another client has got the place meanwhile.
+
+        A request in the extra place hashes once: it no longer occupies that place then.
+        """
         turn = threading.Event()
         with self._lock:
             if place.is_displaced:
@@ -197,7 +201,8 @@ class HashingGate:
             place.turn.set()
 
     def _count_use(self, account: str) -> None:
-        self._counted_until[account] = self._uses(account) + _USE_SECONDS
+        counted_until = self._uses(account) + _USE_SECONDS
+        self._counted_until[account] = min(counted_until, time.monotonic() + _USES_SECONDS_MAX)
         self._counted_until.move_to_end(account)
         if len(self._counted_until) > _USERS_MAX:
             self._counted_until.popitem(last=False)

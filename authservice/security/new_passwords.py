@@ -20,6 +20,11 @@ def require_hard_to_guess(password: str, email: str, pointer: str = "/password")
         raise ValidationFailed(faults)
 
 
+def asks_server() -> bool:
+    """Whether ``require_unbreached`` sends a request."""
+    return current_state().breaches is not None
+
+
 def require_unbreached(password: str, pointer: str = "/password") -> None:
     """Ask the server of FLASK_BREACH_CHECK, if there is one. Limit first who may cause such a request.
 

@@ -51,10 +51,11 @@ def sign_up(email: str, password: str, profile: Mapping[str, Any] | None = None,
     spellings = emails.spellings(email)
     user = None
     with budgets.for_sign_up(client) as attempt:
+        attempt.is_spent = new_passwords.asks_server()  # or a full gate would make outgoing requests free
         new_passwords.require_unbreached(password)  # before the gate: a slow answer holds no place there
         with passwords.enter(client.address) as place:
             holder_id = lookup.find_holder(spellings)  # saves the hashing; the insert below decides
-            attempt.is_looked_up = True
+            attempt.is_spent = True  # from here, a full gate tells that the e-mail is free
             password_hash = passwords.hash_password(place, password) if holder_id is None else None
         if password_hash is not None:
             user = users.insert(emails.normal_form(email), spellings, password_hash, profile)
@@ -110,11 +111,14 @@ def change_password(
     new_passwords.require_hard_to_guess(new_password, user.email, "/newPassword")
     new_hash = None
     with budgets.for_password_check(user.id):
-        new_passwords.require_unbreached(new_password, "/newPassword")
         for _ in range(_TRIES):
             with passwords.enter(client.address) as place:
                 checked = _check(place, user, current_password)
-                new_hash = new_hash or passwords.hash_password(place, new_password)
+            if new_hash is None:
+                # Only who knows the password causes an outgoing request, and a slow answer holds no place in the gate.
+                new_passwords.require_unbreached(new_password, "/newPassword")
+                with passwords.enter(client.address) as place:
+                    new_hash = passwords.hash_password(place, new_password)
             _, device_id = devices.of(user.id, session_id)
             session = new_session(client.address, user_agent, device_id)
             signed_in = pair(user, session)

@@ -32,8 +32,10 @@ def attempt(app, client=HERE, email=ALICE, device=None, error=CredentialsInvalid
     with app.app_context():
         try:
             with budgets.for_sign_in(client, email, device) as taking:
-                taking.take(knows_device=device is not None)
-                taking.take(knows_device=device is not None)
+                for _ in range(2):
+                    if device is not None:
+                        taking.take_of_device()
+                    taking.take_of_stranger()
                 if error:
                     raise error
         except TooManyAttempts:
@@ -161,7 +163,7 @@ def test_two_workers_share_the_budgets_but_not_what_they_remember(make_app, data
 def test_a_database_that_is_away_admits_nobody(make_app):
     away = make_app(MONGO_URI=f"mongodb://127.0.0.1:{free_port()}/away", MONGO_TIMEOUT_MS=200)
     with away.app_context(), budgets.for_sign_in(HERE, ALICE) as taking, pytest.raises(DatabaseUnavailable):
-        taking.take(knows_device=False)
+        taking.take_of_stranger()
 
 
 def test_switched_off_nothing_is_limited_and_nothing_written(make_app, database):

@@ -2,9 +2,12 @@
 
 import pytest
 
+from authservice.config import Rate
+from authservice.limits import budgets
 from authservice.security.devices import id_of, new_token
+from authservice.store import lookup
 from tests.api.answers import assert_ok
-from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD
+from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, state_of
 from tests.limits.test_guessing_is_slow import accounts, shown  # noqa: F401
 
 ELSEWHERE = "198.51.100.1"
@@ -67,12 +70,49 @@ def test_known_unknown_and_disabled_accounts_answer_a_strange_token_alike(client
     assert told[0] == told[1] == told[2]
 
 
-@pytest.mark.parametrize("is_known", [True, False])
-def test_a_device_has_120_attempts_a_minute(client, device, is_known):
+@pytest.fixture
+def few_attempts(monkeypatch):
+    """Twelve, and none of them comes back during a test."""
+    monkeypatch.setattr(budgets, "_ATTEMPTS", Rate(12, 100_000))
+
+
+@pytest.mark.parametrize("email", [ALICE, BOB])
+def test_a_device_has_a_number_of_attempts_a_minute(client, device, few_attempts, email):
     """Whatever becomes of them: a success gives its units back, and a stranger's token costs a look-up."""
-    statuses_of_all = statuses(client, 125, device, email=ALICE if is_known else BOB, password=PASSWORD)
-    assert statuses_of_all[:120] == [200] * 120
-    assert 429 in statuses_of_all[120:]
+    assert statuses(client, 14, device, email=email, password=PASSWORD) == [200] * 12 + [429] * 2
+
+
+def test_a_client_has_a_number_of_attempts_with_all_its_tokens(client, device, few_attempts, monkeypatch):
+    """Anybody gets any number of tokens from an account of his own."""
+    tokens = [
+        assert_ok(ask(client, email=BOB, password=PASSWORD, address=f"192.0.2.{n}"))["deviceToken"] for n in range(20)
+    ]
+    looked_up = []
+    real = lookup.find_with_password
+    monkeypatch.setattr(lookup, "find_with_password", lambda *given: looked_up.append(1) or real(*given))
+    answers = [status for token in tokens for status in statuses(client, 10, token)]
+    assert set(answers) == {401, 429}
+    assert len(looked_up) == 120
+
+
+def test_a_strange_token_counts_among_the_attempts_of_the_client(client, device, monkeypatch):
+    monkeypatch.setattr(budgets, "_ATTEMPTS", Rate(4, 100_000))
+    assert statuses(client, 4, password=PASSWORD) == [200] * 4
+    assert statuses(client, 1, device, email=BOB, password=PASSWORD) == [429]
+    assert statuses(client, 1, device, password=PASSWORD) == [200]
+
+
+def test_a_device_whose_budget_is_spent_is_a_stranger_in_a_full_gate(client, device):
+    """It would hold the extra place and never hash there, so it would never count as a user of it."""
+    assert statuses(client, 10, device) == [401] * 10
+    gate = state_of(client.application).hasher.gate
+    gate._places = 0
+    assert statuses(client, 2, device, password=PASSWORD) == [503] * 2
+    other = gate.enter("192.0.2.200", shows_device=True)
+    with other as place:
+        gate.check_device(place, "somebody")
+        assert statuses(client, 2, device, password=PASSWORD) == [503] * 2
+        assert gate.run(place, lambda: 7) == 7
 
 
 def test_a_token_that_is_made_up_costs_no_lookup_once_the_client_is_refused(client, device, monkeypatch):

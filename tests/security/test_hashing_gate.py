@@ -222,6 +222,30 @@ def test_the_account_that_has_hashed_less_gets_the_lane(requests, gate):
     assert requests.outcomes["v"] == "served"
 
 
+def test_hashes_of_a_known_device_count_wherever_they_run_and_for_ten_minutes_at_most(gate):
+    for _ in range(30):
+        with gate.enter(VICTIM, shows_device=True) as place:
+            gate.check_device(place, "alice")
+            gate.run(place, lambda: 7)
+    assert 590 < gate._uses("alice") - time.monotonic() <= 600
+    assert gate._uses("bob") <= time.monotonic()
+
+
+def test_a_displaced_device_competes_for_the_lane(requests, gate):
+    """Alice has hashed more than Mallory, who waits there."""
+    hash_at_lane(gate, "alice")
+    requests.start("a", ATTACKER)
+    requests.start("other", OTHER)
+    requests.start("alice", OTHER, "alice")
+    mallory = Place("", account="mallory", turn=threading.Event())
+    gate._seat(mallory, _DEVICE_LANE)
+    try:
+        requests.start("b", "192.0.2.8")
+        assert requests.outcomes == {"alice": "refused"}
+    finally:
+        gate._leave(mallory)
+
+
 def test_who_waits_for_a_turn_in_the_lane_is_not_in_the_way_of_who_hashes_there(requests, gate):
     """The lane is one place to wait; an attacker whose hash runs there keeps nobody out."""
     fill(requests)
