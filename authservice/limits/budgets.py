@@ -140,17 +140,20 @@ def for_route(route: str, rate: Rate, subject: Client | str) -> None:
 
 def _refuse_flood(limits: Limits, client: Client, email: str) -> None:
     for subject, factor in reversed(client.shares):  # nothing is given back: a network must not spend its site's units
-        units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
+        _take_attempt(limits, subject, factor)
     if spent := units.remembered(_of_stranger(limits, client, email)):
         units.refuse(spent.unit.budget, spent.wait_seconds)
 
 
 def _refuse_flood_of_device(limits: Limits, client: Client, device: str) -> None:
-    """An account of one's own gives any number of tokens, and each attempt with one costs a look-up."""
+    """Any user can collect any number of tokens, and each attempt with a token costs a look-up."""
     for subject, factor in reversed(client.shares):
-        rate = _ATTEMPTS.times(_DEVICES_OF_CLIENT * factor)
-        units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(f"devices {subject}", rate))
-    units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(f"device {device}", _ATTEMPTS))
+        _take_attempt(limits, f"devices {subject}", _DEVICES_OF_CLIENT * factor)
+    _take_attempt(limits, f"device {device}", 1)
+
+
+def _take_attempt(limits: Limits, subject: str, factor: int) -> None:
+    units.require_no_wait(units.SIGN_IN_ATTEMPTS, limits.attempts.take(subject, _ATTEMPTS.times(factor)))
 
 
 def _of_stranger(limits: Limits, client: Client, email: str) -> list[Unit]:

@@ -44,6 +44,6 @@ def client_at(address: str | None, exempt: tuple[Network, ...]) -> Client:
 
 
 def of_undeclared_proxy(client: Client) -> Client:
-    """The same address, counted as many clients. Whoever makes the header up gains that, but nothing at one account."""
+    """The same address, counted as many clients. A forged header gains that much, but nothing at a single account."""
     shares = tuple((share, factor * _CROWD_FACTOR) for share, factor in client.shares)
     return Client(client.address, UNDECLARED_PROXY, shares)
