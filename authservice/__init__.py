@@ -8,7 +8,8 @@ from authservice.config import ConfigurationError
 from authservice.embedded import EmbeddedUnavailable
 from authservice.signals import password_changed, signed_in, signed_out, user_created, user_deleted
 from authservice.store.users import User
-from authservice.web.guards import current_user, jwt_required, limited, roles_required
+from authservice.web.guards import current_user, jwt_required, limited, roles_required, verified_email_required
+from authservice.web.step_up import recent_authentication
 
 __all__ = [
     "AuthService",
@@ -20,9 +21,11 @@ __all__ = [
     "jwt_required",
     "limited",
     "password_changed",
+    "recent_authentication",
     "roles_required",
     "signed_in",
     "signed_out",
     "user_created",
     "user_deleted",
+    "verified_email_required",
 ]

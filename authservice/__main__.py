@@ -8,7 +8,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from authservice import create_app
-from authservice.cli import check, limits, users
+from authservice.cli import check, keys, limits, mails, users
 from authservice.config import ConfigurationError
 from authservice.embedded import EmbeddedUnavailable
 from authservice.serving import CANNOT_START, CONFIGURATION, LAUNCHER
@@ -36,6 +36,8 @@ def serve(options: tuple[str, ...]) -> None:
 
 commands.add_command(users.group)
 commands.add_command(limits.group)
+commands.add_command(mails.group)
+commands.add_command(keys.group)
 commands.add_command(check.check)
 
 

@@ -36,6 +36,21 @@ attempts_refused = Counter("authservice_attempts_refused", "Attempts refused bec
 client_addresses = Counter(
     "authservice_client_addresses", "Requests to routes with a limit, by the kind of the client's address.", ["kind"]
 )
+mails_sent = Counter("authservice_mails_sent", "Mails that the mail server took.", ["kind"])
+mails_failed = Counter("authservice_mails_failed", "Mails given up: refused by the mail server, or too late.", ["kind"])
+mails_waiting = Gauge(
+    "authservice_mails_waiting", "Mails that are still to be sent.", multiprocess_mode="livemostrecent"
+)
+mails_oldest = Gauge(
+    "authservice_mails_oldest_waiting_seconds",
+    "Age of the oldest mail that is still to be sent.",
+    multiprocess_mode="livemostrecent",
+)
+mails_paused = Gauge(
+    "authservice_mails_delivery_paused",
+    "1 while a setting keeps every mail from being sent, else 0.",
+    multiprocess_mode="livemax",
+)
 _build_info = Gauge(
     "authservice_build_info",
     "Always 1; the label is the version of authservice that is running.",

@@ -6,12 +6,15 @@ What a receiver raises is logged: it changes no answer, and every other receiver
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from blinker import NamedSignal, Namespace
 
 from authservice import audit
+from authservice.errors import DatabaseUnavailable
 from authservice.state import current_state, in_app
+from authservice.store import users
 from authservice.store.users import User
 
 _signals = Namespace()
@@ -89,6 +92,18 @@ def send(signal: NamedSignal, user: User) -> None:
                 call(app, user=user)
         except Exception as error:
             _record(signal, receiver, error)
+
+
+def send_after(signal: NamedSignal, user_id: str) -> None:
+    """Send what has happened to a user who is read now, and only if a receiver is connected. Raises nothing.
+
+    It has happened already, so no failure may be reported.
+    """
+    if is_heard(signal):
+        with suppress(DatabaseUnavailable):
+            user = users.find(user_id)
+            if user is not None:
+                send(signal, user)
 
 
 def _record(signal: NamedSignal, receiver: Callable[..., Any], error: Exception) -> None:

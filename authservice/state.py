@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # each part is defined above this floor, by the module that u
     from pymongo.collection import Collection
 
     from authservice.limits.units import Limits
+    from authservice.mail.deliver import Deliverer
+    from authservice.mail.setup import Mail
     from authservice.security.breaches import BreachCheck
     from authservice.security.passwords import PasswordHasher
     from authservice.security.tokens import TokenPolicy
@@ -40,6 +42,8 @@ class State:
     hasher: "PasswordHasher"
     breaches: "BreachCheck | None"
     tokens: "TokenPolicy"
+    mail: "Mail | None"  # None: this installation sends none
+    deliverer: "Deliverer"
     profile: "Profile | None"
     projection: Mapping[str, int]  # what is read of a user
 

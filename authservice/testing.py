@@ -18,11 +18,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from authservice.admin import service as admin
-from authservice.auth import service as auth
+from authservice.auth.signing_in import sign_in
+from authservice.auth.starting import Visit
 from authservice.limits.clients import NO_CLIENT
+from authservice.sign_ups import service as sign_ups
+from authservice.sign_ups.schemas import SignUpSchema
 from authservice.store.users import User
-from authservice.users import service as users
-from authservice.users.schemas import SignUpSchema
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of users who exist in tests only
 COST, LIMITS = "FLASK_BCRYPT_LOG_ROUNDS", "FLASK_LIMITS"
@@ -39,18 +40,28 @@ def pytest_load_initial_conftests() -> None:
 def make_user(app: Flask) -> Callable[..., User]:
     """``make_user(**fields)``: sign up a user, and get it as ``current_user()`` gives it.
 
-    The fields are ``email`` (a new one), ``password`` (``authservice.testing.PASSWORD``), ``roles`` (none), and those
-    of your profile. Raises EmailTaken, and marshmallow's ValidationError for what a sign-up would refuse.
+    The fields are ``email`` (a new one), ``password`` (``authservice.testing.PASSWORD``), ``roles`` (none),
+    ``email_verified`` (False), and those of your profile. Raises EmailTaken, and marshmallow's ValidationError for what
+    a sign-up would refuse.
 
         editor = make_user(email="natalie@example.com", roles=["editor"])
     """
 
-    def make(*, email: str | None = None, password: str = PASSWORD, roles: Sequence[str] = (), **profile: Any) -> User:
+    def make(
+        *,
+        email: str | None = None,
+        password: str = PASSWORD,
+        roles: Sequence[str] = (),
+        email_verified: bool = False,
+        **profile: Any,
+    ) -> User:
         sent = {"email": email or f"user-{uuid.uuid4().hex}@example.com", "password": password, **profile}
         with app.app_context():
             body = SignUpSchema().load(sent)
-            user = users.sign_up(body["email"], password, body.get("profile"))
-            return admin.change(user, roles=roles) if roles else user
+            user = sign_ups.sign_up(body["email"], password, body.get("profile"))
+            if email_verified:
+                admin.verify(user)
+            return admin.change(user, roles=roles) if roles else admin.get_user(user.id)
 
     return make
 
@@ -64,11 +75,11 @@ def auth_client(app: Flask) -> Callable[..., FlaskClient]:
         answer = auth_client(make_user()).get("/todos")
     """
 
-    def sign_in(user: User, password: str = PASSWORD) -> FlaskClient:
+    def make(user: User, password: str = PASSWORD) -> FlaskClient:
         with app.app_context():
-            signed_in = auth.sign_in(user.email, password, NO_CLIENT, "pytest")
+            signed_in = sign_in(user.email, password, Visit(NO_CLIENT, "pytest"))
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {signed_in.token}"
         return client
 
-    return sign_in
+    return make

@@ -8,7 +8,7 @@ from bson import ObjectId
 from flask import Flask
 from pymongo import MongoClient
 
-PROJECTION = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
+PROJECTION = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1, "emailVerifiedAt": 1, "language": 1}
 
 
 def create_app() -> Flask:

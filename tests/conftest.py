@@ -1,13 +1,13 @@
 """What all tests share: one real database server, and for each test a database and an app."""
 
+import contextlib
 import io
 import logging
 import os
-import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -20,10 +20,14 @@ from authservice import create_app, embedded
 from authservice.state import State
 from authservice.web.logs import JSONFormatter
 from tests.database import GIVEN_URI, uri_with
+from tests.leaks import PASSWORD as PASSWORD
+from tests.leaks import SECRET as SECRET
+from tests.leaks import lines_with_secrets
 from tests.service import ROOT, Service
 
-SECRET = "tests-sign-with-this-secret-and-nothing-else-does"
-PASSWORD = "correct horse battery"
+if TYPE_CHECKING:
+    from tests.mail.sink import Sink
+
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
 ADMIN_ROLE = "admin"
@@ -32,13 +36,6 @@ RUN = uuid.uuid4().hex[:8]  # in the name of every database that this process ma
 
 for variable in [name for name in os.environ if name.startswith("FLASK_") or name in ("MONGO_URI", "JWT_SECRET_KEY")]:
     del os.environ[variable]  # tests do not depend on the developer's shell
-
-
-# No log line of this run may contain one of these: our secret, the tests' password, a bcrypt hash, a JWT, a password in
-# a URI.
-SECRETS = re.compile(
-    rf"{re.escape(SECRET)}|{re.escape(PASSWORD)}|\$2[aby]\$\d\d\$|eyJ[\w-]{{8,}}\.[\w-]{{8,}}\.|mongodb://[^/\s]+:[^/\s]+@"
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +47,7 @@ def _no_log_line_holds_a_secret() -> Iterator[None]:
     logging.getLogger("authservice").addHandler(handler)
     yield
     logging.getLogger("authservice").removeHandler(handler)
-    assert [line for line in written.getvalue().splitlines() if SECRETS.search(line)] == []
+    assert lines_with_secrets(written.getvalue()) == []
 
 
 @pytest.fixture(scope="session")
@@ -151,10 +148,26 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
+def sink() -> Iterator["Sink"]:
+    """A mail server that keeps what it gets. ``settings`` need its own to send there."""
+    from tests.mail.sink import Sink  # not every environment has aiosmtpd
+
+    sink = Sink()
+    sink.start()
+    yield sink
+    sink.stop()
+
+
+@pytest.fixture
+def deliver(app: Flask) -> Callable[[], int]:
+    """Send what is due now."""
+    return state_of(app).deliverer.deliver_due
+
+
+@pytest.fixture
 def alice(client: FlaskClient) -> str:
     """Alice's access token."""
-    created = client.post("/users", json={"email": ALICE, "password": PASSWORD})
-    assert created.status_code == 201
+    make_account(client, ALICE)
     return sign_in(client, ALICE)["token"]
 
 
@@ -164,6 +177,30 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
     It waits until ``ready`` answers 200; "" does not wait.
     """
+    with serving(mongo_uri, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_database(database_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+    name = f"test_{RUN}_{uuid.uuid4().hex}"
+    yield database_client[name]
+    database_client.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def serve_module(
+    uri_of: Callable[[str], str],
+    module_database: Database[dict[str, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Service]]:
+    """``serve`` for tests that leave their service as it was: all are stopped after the module, on its database."""
+    with serving(uri_of(module_database.name), tmp_path_factory.mktemp("service")) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def serving(mongo_uri: str, folder: Path) -> Iterator[Callable[..., Service]]:
     running: list[Service] = []
 
     def start(
@@ -175,7 +212,7 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
         **environment: str,
     ) -> Service:
         service = Service(
-            tmp_path / f"service-{len(running)}.log",
+            folder / f"service-{len(running)}.log",
             {
                 "FLASK_MONGO_URI": mongo_uri,
                 "FLASK_JWT_SECRET_KEY": SECRET,
@@ -196,12 +233,21 @@ def serve(mongo_uri: str, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     yield start
     for service in running:
         service.stop()
-    assert [line for service in running for line in service.output().splitlines() if SECRETS.search(line)] == []
+    assert [line for service in running for line in lines_with_secrets(service.output())] == []
 
 
 def state_of(app: Flask) -> State:
     state: State = app.extensions["authservice"]
     return state
+
+
+def make_account(client: FlaskClient, email: str) -> None:
+    """Sign up, and forget the mail that asks to prove the address, with what it took of the address's budgets."""
+    created = client.post("/users", json={"email": email, "password": PASSWORD})
+    assert created.status_code == 201, created.text
+    state = state_of(client.application)
+    state.users.update_one({"email": email}, {"$unset": {"mails": "", "verification": ""}})
+    state.counters.delete_many({"_id": {"$regex": "^mails_"}})
 
 
 def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> dict[str, Any]:

@@ -92,3 +92,18 @@ def end_user_sessions(user_id: str) -> Response:
     """
     service.end_sessions(service.get_user(user_id))
     return no_content()
+
+
+@blueprint.route("/<user_id>/factors", methods=["DELETE"])
+@jwt_required()
+@roles_required(ADMIN)
+@blueprint.response(204)
+@blueprint.refusals(*OF_ADMIN, errors.UserUnknown, security=SECURITY)
+def reset_factors(user_id: str) -> Response:
+    """Remove a user's second factors
+
+    The authenticator app, the recovery codes and all passkeys are gone, and every session ends. The user is told by
+    mail, and signs in with the password alone.
+    """
+    service.reset_factors(service.get_user(user_id))
+    return no_content()

@@ -7,8 +7,9 @@ from authservice import audit, signals
 from authservice.config import ROLES_MAX
 from authservice.errors import LastAdmin, RolesFull, UserUnknown
 from authservice.limits import operators
+from authservice.mail import kinds, queue
 from authservice.security import emails, new_passwords, passwords
-from authservice.store import lookup, sessions, users
+from authservice.store import administration, factors, lookup, sessions, users
 from authservice.store.sessions import Session
 from authservice.store.users import ADMIN, User
 
@@ -24,10 +25,10 @@ def find_user(email: str) -> User:
 
 def all_users() -> Iterator[User]:
     """Every user, read in pages."""
-    page = users.page(None, PAGE_SIZE)
+    page = administration.page(None, PAGE_SIZE)
     while page:
         yield from page
-        page = users.page(page[-1].id, PAGE_SIZE)
+        page = administration.page(page[-1].id, PAGE_SIZE)
 
 
 def find_by_email(email: str) -> list[User]:
@@ -38,7 +39,7 @@ def find_by_email(email: str) -> list[User]:
 
 def page(after: str | None, limit: int) -> list[User]:
     """Up to ``limit`` users in the order of their ids, after the id ``after``."""
-    return users.page(after, limit)
+    return administration.page(after, limit)
 
 
 def get_user(user_id: str) -> User:
@@ -76,7 +77,9 @@ def change(
     """
     stays_admin = ADMIN in (user.roles if roles is None else roles) and not is_disabled
     with _last_admin_stays(event, user, stays_admin or not keep_an_admin):
-        _require(users.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled))
+        _require(
+            administration.change(user.id, roles=None if roles is None else sorted(set(roles)), is_disabled=is_disabled)
+        )
     audit.record(event, "ok", target_id=user.id, roles=roles, disabled=is_disabled)
     changed = get_user(user.id)
     if is_disabled and not user.is_disabled:
@@ -88,7 +91,7 @@ def delete(user: User, *, keep_an_admin: bool = True) -> None:
     """Delete the user with everything. Raises UserUnknown, and LastAdmin if no enabled admin would be left."""
     with _last_admin_stays("delete", user, stays_admin=not keep_an_admin):
         if keep_an_admin and _is_working_admin(user):
-            _require(users.change(user.id, is_disabled=True))  # disabling can be undone, so it comes first
+            _require(administration.change(user.id, is_disabled=True))  # disabling can be undone, so it comes first
     _require(users.delete(user.id))
     audit.record("delete", "ok", target_id=user.id)
     signals.send(signals.user_deleted, user)
@@ -103,12 +106,12 @@ def _last_admin_stays(event: str, user: User, stays_admin: bool) -> Iterator[Non
     change has ended stay ended.
     """
     at_risk = _is_working_admin(user) and not stays_admin
-    if at_risk and users.is_last_admin(user.id):
+    if at_risk and administration.is_last_admin(user.id):
         audit.record(event, "last_admin", target_id=user.id)
         raise LastAdmin
     yield
-    if at_risk and users.is_last_admin(user.id):
-        users.change(user.id, roles=user.roles, is_disabled=False)
+    if at_risk and administration.is_last_admin(user.id):
+        administration.change(user.id, roles=user.roles, is_disabled=False)
         audit.record(event, "undone", target_id=user.id)
         raise LastAdmin
 
@@ -118,7 +121,7 @@ def _is_working_admin(user: User) -> bool:
 
 
 def set_password(user: User, password: str) -> None:
-    """Set a new password and end every session, effective on the next request.
+    """Set a new password and end every session, effective on the next request. The user is told by mail.
 
     Raises ValidationFailed, HashingBusy, UserUnknown.
     """
@@ -126,9 +129,30 @@ def set_password(user: User, password: str) -> None:
     new_passwords.require_unbreached(password)
     with passwords.enter(ip=None) as place:
         new_hash = passwords.hash_password(place, password)
-    _require(users.set_password(user.id, new_hash))
+    notice = queue.notice(kinds.password_changed, user)
+    _require(administration.set_password(user.id, new_hash, notice))
+    queue.nudge(notice)
     audit.record("set_password", "ok", target_id=user.id)
     signals.send(signals.password_changed, user)
+
+
+def reset_factors(user: User) -> None:
+    """Remove authenticator app, recovery codes and passkeys, and end every session. The user is told by mail.
+
+    It is for users who have lost them all: from then on the password alone signs in. Raises UserUnknown.
+    """
+    has_any = user.has_second_step or factors.find(user.id) != factors.NONE
+    notice = queue.notice(kinds.factor_removed, user, factor="all") if has_any else None
+    _require(factors.reset(user.id, notice))
+    queue.nudge(notice)
+    audit.record("reset_factors", "ok", target_id=user.id)
+    signals.send(signals.signed_out, user)
+
+
+def verify(user: User) -> None:
+    """Mark the user's e-mail as verified, without a mail. Raises UserUnknown."""
+    _require(users.verify(user))
+    audit.record("verify", "ok", target_id=user.id)
 
 
 def unlock(user: User) -> None:
@@ -141,13 +165,13 @@ def grant(user: User, role: str) -> None:
     """Give a role, effective on the user's next request. Raises RolesFull, UserUnknown."""
     if len(user.roles) >= ROLES_MAX and role not in user.roles:
         raise RolesFull
-    _require(role in user.roles or users.grant(user.id, role))
+    _require(role in user.roles or administration.grant(user.id, role))
     audit.record("grant", "ok", target_id=user.id, role=role)
 
 
 def revoke(user: User, role: str) -> None:
     """Take a role away, effective on the user's next request. Raises UserUnknown."""
-    _require(users.revoke(user.id, role))
+    _require(administration.revoke(user.id, role))
     audit.record("revoke", "ok", target_id=user.id, role=role)
 
 

@@ -1,21 +1,23 @@
 """/auth: sign in, refresh, sign out, your sessions, and the guard for other services."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from flask import Response, jsonify, request
 
 from authservice import errors
-from authservice.auth import service
+from authservice.auth import service, signing_in
+from authservice.auth.pairs import SignedIn
 from authservice.auth.schemas import (
     RefreshSchema,
-    RoleQuerySchema,
     ScopeSchema,
     SessionListSchema,
     SignInSchema,
     TokenSchema,
+    VerifyQuerySchema,
 )
-from authservice.auth.service import SignedIn
+from authservice.auth.starting import Visit
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.clients import current_client
 from authservice.web.cookies import (
@@ -28,6 +30,7 @@ from authservice.web.cookies import (
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
 from authservice.web.guards import (
     OF_GUARD,
+    OF_GUARD_AT_ANY_LEVEL,
     SECURITY,
     SECURITY_BY_BODY,
     SECURITY_BY_COOKIE,
@@ -36,9 +39,11 @@ from authservice.web.guards import (
     current_user,
     jwt_required,
 )
+from authservice.web.step_up import is_recent, require_authentication
 from authservice.web.timing import wait_for_the_grid
 
 _TOKENS = TokenSchema()
+_DAY_SECONDS = 86_400
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in, and your sessions")
 
@@ -49,6 +54,8 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing
 @blueprint.refusals(
     *OF_BODY,
     errors.CredentialsInvalid,
+    errors.SecondFactorRequired,
+    errors.EmailUnverified,
     errors.TooManyAttempts,
     errors.HashingBusy,
     errors.DatabaseUnavailable,
@@ -62,21 +69,18 @@ def sign_in(body: dict[str, Any]) -> Any:
 
     The service recognises a device by a token: `deviceToken` of the answer, to be sent with the next sign-in, or in
     cookie mode an HttpOnly cookie. It alone lets nobody in.
+
+    Of a user with a second factor, the right password is answered 401 `second_factor_required`, and the factor goes to
+    `POST /auth/second`.
+
+    With FLASK_REQUIRE_VERIFIED_EMAIL, a right password for an unproven address is answered 403, and a mail is sent.
     """
-    by_cookie = body.get("cookie", False)
     try:
-        signed_in = service.sign_in(
-            body["email"],
-            body["password"],
-            current_client(),
-            request.user_agent.string,
-            own_refresh_cookie() if by_cookie else None,
-            device_cookie() if by_cookie else body.get("deviceToken"),
-        )
+        signed_in = signing_in.sign_in(body["email"], body["password"], visit_of(body))
     except (errors.CredentialsInvalid, errors.TooManyAttempts, errors.HashingBusy):
         wait_for_the_grid()
         raise
-    return token_answer(signed_in, by_cookie=by_cookie)
+    return token_answer(signed_in, by_cookie=body.get("cookie", False))
 
 
 @blueprint.route("/refresh", methods=["POST"])
@@ -112,7 +116,7 @@ def refresh(body: dict[str, str]) -> Any:
 @blueprint.response(204)
 @blueprint.refusals(
     *OF_BODY,
-    *OF_GUARD,
+    *OF_GUARD_AT_ANY_LEVEL,
     errors.CrossSiteRefused,
     security=[*SECURITY, *SECURITY_BY_COOKIE, *SECURITY_BY_BODY],
     parameters=[REQUESTED_WITH],
@@ -150,8 +154,11 @@ def list_sessions() -> dict[str, Any]:
 def end_session(session_id: str) -> Response:
     """End one of your sessions
 
-    Its tokens are refused from the next request on.
+    Its tokens are refused from the next request on. To end another one than that of this request's token, you must have
+    signed in, or stepped up, within a day.
     """
+    if session_id != current_session_id():
+        _require_sign_in_of_a_day()
     service.end_session(current_user(), session_id)
     return no_content()
 
@@ -164,15 +171,16 @@ def end_session(session_id: str) -> Response:
 def end_sessions(query: dict[str, str]) -> Response:
     """End all of your sessions, or all but this one
 
-    `scope=others` keeps the session of this request's token.
+    `scope=others` keeps the session of this request's token. You must have signed in, or stepped up, within a day.
     """
+    _require_sign_in_of_a_day()
     service.end_sessions(current_user(), current_session_id() if query["scope"] == "others" else None)
     return no_content()
 
 
 @blueprint.route("/verify")
 @jwt_required()
-@blueprint.arguments(RoleQuerySchema, location="query")
+@blueprint.arguments(VerifyQuerySchema, location="query")
 @blueprint.response(
     204,
     headers={
@@ -182,17 +190,32 @@ def end_sessions(query: dict[str, str]) -> Response:
     },
 )
 @blueprint.refusals(*OF_GUARD, errors.RoleMissing, errors.ValidationFailed, security=SECURITY)
-def verify(query: dict[str, str]) -> Response:
+def verify(query: dict[str, Any]) -> Response:
     """Check a token for a proxy
 
-    For nginx's auth_request and Traefik's ForwardAuth. The headers of the answer name the user.
+    For nginx's auth_request and Traefik's ForwardAuth. The headers of the answer name the user. `maxAge` and `acr` ask
+    for a recent sign-in; with either, a user with a second step must have taken it.
     """
     user = current_user()
     if "role" in query and query["role"] not in user.roles:
         raise errors.RoleMissing
+    if "maxAge" in query or "acr" in query:
+        require_authentication(query.get("maxAge"), query.get("acr"))
     # A role of another stack may have a comma, which would split it: so it is quoted.
     roles = ",".join(_plain(role).replace(",", "%2C") for role in user.roles)
     return no_content({"X-Auth-User-Id": user.id, "X-Auth-Email": _plain(user.email), "X-Auth-Roles": roles})
+
+
+def visit_of(body: Mapping[str, Any]) -> Visit:
+    """What this request says of its sender. The body may have ``cookie`` and ``deviceToken``."""
+    by_cookie = body.get("cookie", False)
+    return Visit(
+        current_client(),
+        request.user_agent.string,
+        request.headers.get("Accept-Language"),
+        own_refresh_cookie() if by_cookie else None,
+        device_cookie() if by_cookie else body.get("deviceToken"),
+    )
 
 
 def token_answer(signed_in: SignedIn, *, by_cookie: bool) -> Response:
@@ -208,6 +231,12 @@ def token_answer(signed_in: SignedIn, *, by_cookie: bool) -> Response:
         if signed_in.device_token is not None:
             set_device_cookie(response, signed_in.device_token)
     return response
+
+
+def _require_sign_in_of_a_day() -> None:
+    """Source: OWASP ASVS 5.0, 7.5.2. A session that somebody has taken over must not shut out its user for good."""
+    if not is_recent(_DAY_SECONDS):
+        require_authentication(_DAY_SECONDS)
 
 
 def _has_bearer() -> bool:

@@ -2,14 +2,17 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.fields import Choice, Email, Flag, Password, Text
+from authservice.security.claims import AAL1, AAL2
+from authservice.web.fields import Choice, Email, Flag, Number, Password, Text
 from authservice.web.parsing import Body
 from authservice.web.profile import ProfiledSchema
 
+_MAX_AGE_SECONDS = 315_360_000  # the longest that FLASK_SESSION_MAX_DAYS may be
 
-class SignInSchema(Body):
-    email = Email(required=True)
-    password = Password(required=True)
+
+class SessionStartSchema(Body):
+    """What every body that starts a session may say besides."""
+
     deviceToken = Text(
         metadata={
             "description": "What an earlier sign-in answered; in cookie mode the cookie has it instead",
@@ -23,6 +26,11 @@ class SignInSchema(Body):
     )
 
 
+class SignInSchema(SessionStartSchema):
+    email = Email(required=True)
+    password = Password(required=True)
+
+
 class RefreshSchema(Body):
     may_be_absent = True
 
@@ -34,6 +42,12 @@ class UserSchema(ProfiledSchema):
     email = fields.String(required=True, metadata={"example": "natalie@example.com"})
     roles = fields.List(fields.String(), required=True)
     createdAt = fields.AwareDateTime(attribute="created_at", required=True, allow_none=True)
+    emailVerified = fields.Boolean(
+        attribute="email_verified", required=True, metadata={"description": "The user has proven to own the address"}
+    )
+    language = fields.String(
+        required=True, allow_none=True, metadata={"description": "In which the user wants mails", "example": "en"}
+    )
 
 
 class TokenSchema(Schema):
@@ -58,6 +72,9 @@ class TokenSchema(Schema):
 class SessionSchema(Schema):
     id = fields.String(required=True, metadata={"description": "32 hexadecimal digits"})
     createdAt = fields.AwareDateTime(attribute="created_at", required=True)
+    authenticatedAt = fields.AwareDateTime(
+        attribute="authenticated_at", required=True, metadata={"description": "The last sign-in or step-up"}
+    )
     lastUsedAt = fields.AwareDateTime(attribute="last_used_at", required=True)
     expiresAt = fields.AwareDateTime(attribute="expires_at", required=True)
     ip = fields.String(
@@ -78,5 +95,9 @@ class ScopeSchema(Body):
     scope = Choice("others", "all", required=True, metadata={"example": "others"})
 
 
-class RoleQuerySchema(Body):
+class VerifyQuerySchema(Body):
     role = Text(metadata={"description": "A role that the user must have", "example": "admin"})
+    maxAge = Number(
+        1, _MAX_AGE_SECONDS, metadata={"description": "Seconds since the user signed in or stepped up", "example": 600}
+    )
+    acr = Choice(AAL1, AAL2, metadata={"description": "aal2: with two factors", "example": AAL1})

@@ -55,9 +55,20 @@ def check(url: str | None) -> None:
 def _findings(url: str | None) -> Iterator[Finding]:
     # Faulty settings have ended the command before this point.
     yield good("settings", "complete and well-formed")
+    yield from _of_keys()
     yield from _of_database()
     if url:
         yield from public_url.findings(url)
+
+
+def _of_keys() -> Iterator[Finding]:
+    key_set = current_state().settings["JWT_KEYS"]
+    if key_set is None:
+        return
+    if key_set.signer:
+        yield good("signing keys", f"{key_set.signer.kid} signs")
+    else:
+        yield note("signing keys", "none of them signs, so FLASK_JWT_SECRET_KEY does: authservice keys rotate")
 
 
 def _of_database() -> Iterator[Finding]:

@@ -5,7 +5,8 @@ from flask.cli import AppGroup
 
 from authservice.admin import service as admin
 from authservice.cli import printable
-from authservice.cli.users import reporting, require_text
+from authservice.cli.given import require_text
+from authservice.cli.users import reporting
 from authservice.config import Rate
 from authservice.limits import operators
 from authservice.limits.clients import client_at

@@ -4,56 +4,26 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, ParamSpec
+from typing import Any, ParamSpec
 
 import click
 from flask.cli import AppGroup
-from marshmallow import Schema, ValidationError
 
 from authservice.admin import service as admin
-from authservice.admin.schemas import AdminUserSchema, UserChangeSchema
+from authservice.admin.schemas import AdminUserSchema
 from authservice.auth.schemas import SessionSchema
-from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, printable, quiet_log
-from authservice.errors import DatabaseUnavailable, Fault, Refusal, ValidationFailed
-from authservice.security import strict_json
+from authservice.cli import EXIT_DATABASE, EXIT_REFUSED, given, printable, quiet_log
+from authservice.errors import DatabaseUnavailable, Refusal, ValidationFailed
+from authservice.sign_ups import service as sign_ups
+from authservice.sign_ups.schemas import SignUpSchema
 from authservice.store.users import User
-from authservice.users import service as users
-from authservice.users.schemas import SignUpSchema
-from authservice.web.parsing import faults_of
 
 P = ParamSpec("P")
 
 
-def require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Python turns bytes that are not UTF-8 into lone surrogates, which no database accepts."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("not UTF-8") from None
-    return value
-
-
-def _require_role(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    try:
-        UserChangeSchema().load({"roles": [value]})
-    except ValidationError as error:
-        raise click.BadParameter(error.messages_dict["roles"][0][0]["detail"]) from None
-    return value
-
-
-def _require_object(context: click.Context, parameter: click.Parameter, value: str) -> dict[str, Any]:
-    try:
-        found = strict_json.loads(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise click.BadParameter('not a JSON object, such as {"name": "Natalie"}')
-    return found
-
-
 group = AppGroup("users", help="Create, show and manage accounts.")
-email_argument = click.argument("email", callback=require_text)
-role_argument = click.argument("role", callback=_require_role)
+email_argument = click.argument("email", callback=given.require_text)
+role_argument = click.argument("role", callback=given.require_role)
 from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -70,7 +40,7 @@ def reporting(function: Callable[P, None]) -> Callable[P, None]:
             click.echo(f"Error: {refusal.title}. Does it run, and is FLASK_MONGO_URI right?", err=True)
             sys.exit(EXIT_DATABASE)
         except ValidationFailed as refusal:
-            _refuse_faults(refusal.faults)
+            given.refuse_faults(refusal.faults)
         except Refusal as refusal:
             click.echo(f"Error: {refusal.title}. {refusal.detail}", err=True)
             sys.exit(EXIT_REFUSED)
@@ -87,13 +57,15 @@ def command(function: Callable[P, None]) -> click.Command:
 @command
 @email_argument
 @from_stdin
-@click.option("--profile", metavar="JSON", default="{}", callback=_require_object, help="The fields of FLASK_PROFILE.")
+@click.option(
+    "--profile", metavar="JSON", default="{}", callback=given.require_object, help="The fields of FLASK_PROFILE."
+)
 @as_json
 def create(email: str, password_stdin: bool, profile: dict[str, Any], as_json: bool) -> None:
     """Create an account for EMAIL. Type the password, or pipe it in: it is never an argument."""
-    password = _read_password() if password_stdin else _ask_password()
-    body = _require_fit(SignUpSchema(), **{**profile, "email": email, "password": password})
-    _show([users.sign_up(email, password, body.get("profile"))], as_json)
+    password = given.read_password() if password_stdin else given.ask_password()
+    body = given.require_fit(SignUpSchema(), **{**profile, "email": email, "password": password})
+    _show([sign_ups.sign_up(email, password, body.get("profile"))], as_json)
 
 
 @command
@@ -108,8 +80,7 @@ def show(email: str, as_json: bool) -> None:
 @as_json
 def list(as_json: bool) -> None:
     """List all accounts, oldest first; with --json one object per line."""
-    for user in admin.all_users():
-        _show([user], as_json)
+    _show(admin.all_users(), as_json)
 
 
 @command
@@ -134,8 +105,8 @@ def enable(email: str) -> None:
 def set_password(email: str, password_stdin: bool) -> None:
     """Give EMAIL a new password, and sign it out everywhere. Type the password, or pipe it in."""
     user = admin.find_user(email)
-    password = _read_password() if password_stdin else _ask_password()
-    _require_fit(SignUpSchema(only=["password"]), password=password)
+    password = given.read_password() if password_stdin else given.ask_password()
+    given.require_fit(SignUpSchema(only=["password"]), password=password)
     admin.set_password(user, password)
     _print(f"{email} has a new password and is signed out everywhere.")
 
@@ -190,44 +161,33 @@ def end_sessions(email: str) -> None:
 
 @command
 @email_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset_factors(email: str, yes: bool) -> None:
+    """Remove the authenticator app, recovery codes and passkeys of EMAIL, and sign it out everywhere. Asks first.
+
+    Make sure first that the person who asks you for it owns the account.
+    """
+    user = admin.find_user(email)
+    if not yes:
+        click.confirm(f"Remove every second factor and passkey of {printable(user.email)}?", abort=True)
+    admin.reset_factors(user)
+    _print(f"{email} has no second factor and no passkey, and is signed out everywhere.")
+
+
+@command
+@email_argument
+def verify(email: str) -> None:
+    """Mark the address EMAIL as verified: its owner has proved it to you."""
+    admin.verify(admin.find_user(email))
+    _print(f"{email} is verified.")
+
+
+@command
+@email_argument
 def unlock(email: str) -> None:
     """Give EMAIL all attempts to sign in back, within 5 seconds in all workers."""
     admin.unlock(admin.find_user(email))
     _print(f"{email} has all attempts back.")
-
-
-def _read_password() -> str:
-    try:
-        return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
-    except UnicodeDecodeError:
-        _refuse_input("password: not UTF-8")
-
-
-def _ask_password() -> str:
-    try:
-        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        _refuse_input("password: missing. Type it in a terminal, or pipe it in with --password-stdin.")
-    return password
-
-
-def _require_fit(schema: Schema, **values: Any) -> Any:
-    try:
-        return schema.load(values)
-    except ValidationError as error:
-        _refuse_faults(faults_of(error.messages_dict))
-
-
-def _refuse_faults(faults: Iterable[Fault]) -> NoReturn:
-    _refuse_input(*(f"{fault.pointer[1:] or 'profile'}: {fault.detail}" for fault in faults))
-
-
-def _refuse_input(*faults: str) -> NoReturn:
-    for fault in faults:
-        click.echo(f"Error: {printable(fault)}", err=True)
-    sys.exit(EXIT_BAD_INPUT)
 
 
 def _print(line: str) -> None:

@@ -1,18 +1,24 @@
 """Settings: read from FLASK_* variables, checked at start-up, all faults named at once."""
 
 from authservice.config.importing import import_named
-from authservice.config.instance import checkout, development_secret, instance_path, require_usable
-from authservice.config.loading import ConfigurationError, load, read_files
+from authservice.config.instance import (
+    checkout,
+    development_encryption_keys,
+    development_secret,
+    instance_path,
+    require_usable,
+)
+from authservice.config.keys import PUBLISHED_SECRETS, SECRET_MIN_BYTES
+from authservice.config.loading import ConfigurationError, load, read_files, value_of
+from authservice.config.mail import Relay
 from authservice.config.mongo_uri import is_readable_on_the_network
 from authservice.config.rates import Network, Rate, parse_rate
+from authservice.config.setting import Setting
 from authservice.config.settings import (
     BODY_MAX_BYTES,
     DEVELOPMENT_ORIGINS,
-    PUBLISHED_SECRETS,
     ROLES_MAX,
-    SECRET_MIN_BYTES,
     SETTINGS,
-    Setting,
 )
 
 __all__ = [
@@ -25,8 +31,10 @@ __all__ = [
     "ConfigurationError",
     "Network",
     "Rate",
+    "Relay",
     "Setting",
     "checkout",
+    "development_encryption_keys",
     "development_secret",
     "import_named",
     "instance_path",
@@ -35,4 +43,5 @@ __all__ = [
     "parse_rate",
     "read_files",
     "require_usable",
+    "value_of",
 ]

@@ -1,18 +1,19 @@
 """The instance folder: an installation with the embedded database keeps its data and its secret there."""
 
+import base64
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
 
+from authservice.config.keys import parse_encryption_keys, parse_secret
 from authservice.config.loading import ConfigurationError
-from authservice.config.settings import parse_secret
 
-NAME = "jwt-secret"  # of the secret's file
+JWT_SECRET, ENCRYPTION_KEY = "jwt-secret", "encryption-key"  # the names of their files
 _BESIDE_PACKAGE = Path(__file__).parents[2]
 
 
@@ -58,8 +59,12 @@ def require_usable(settings: Mapping[str, Any]) -> None:
     existing = next(path for path in (directory, *directory.parents) if os.path.exists(path))
     if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigurationError([_unusable(directory, "it cannot be written")])
-    if settings["JWT_SECRET_KEY"] is None and (directory / NAME).exists():
-        _read_secret(directory)
+    for name, file, parse in (
+        ("JWT_SECRET_KEY", JWT_SECRET, parse_secret),
+        ("ENCRYPTION_KEYS", ENCRYPTION_KEY, parse_encryption_keys),
+    ):
+        if settings[name] is None and (directory / file).exists():
+            _read(directory / file, parse)
 
 
 def development_secret(directory: Path) -> str:
@@ -67,13 +72,22 @@ def development_secret(directory: Path) -> str:
 
     Raises ConfigurationError if it cannot be stored there, or is bad.
     """
-    path = directory / NAME
+    return _made_once(directory / JWT_SECRET, secrets.token_hex(32), parse_secret)
+
+
+def development_encryption_keys(directory: Path) -> tuple[str, ...]:
+    """What encrypts second factors there, made as the secret is. Raises what ``development_secret`` raises."""
+    made = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    return parse_encryption_keys(_made_once(directory / ENCRYPTION_KEY, made, parse_encryption_keys))
+
+
+def _made_once(path: Path, made: str, parse: Callable[[str], object]) -> str:
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
-            descriptor, temporary = tempfile.mkstemp(dir=directory)  # 0600 from the start
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # 0600 from the start
             with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
+                file.write(made)
             try:
                 os.link(temporary, path)  # if several workers start at once, one wins and all read its secret
             except FileExistsError:
@@ -81,17 +95,16 @@ def development_secret(directory: Path) -> str:
             finally:
                 os.unlink(temporary)
     except OSError as error:
-        raise ConfigurationError([_unusable(directory, str(error.strerror))]) from None
-    return _read_secret(directory)
+        raise ConfigurationError([_unusable(path.parent, str(error.strerror))]) from None
+    return _read(path, parse)
 
 
-def _read_secret(directory: Path) -> str:
-    path = directory / NAME
+def _read(path: Path, parse: Callable[[str], object]) -> str:
     try:
         text = path.read_text()
-        parse_secret(text.rstrip("\r\n"))
+        parse(text.rstrip("\r\n"))
     except OSError as error:
-        raise ConfigurationError([_unusable(directory, str(error.strerror))]) from None
+        raise ConfigurationError([_unusable(path.parent, str(error.strerror))]) from None
     except UnicodeDecodeError:
         raise ConfigurationError([f"{path} is not text; delete it, and the next start makes a new one"]) from None
     except ValueError as fault:

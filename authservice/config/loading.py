@@ -7,8 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from authservice.config import production
-from authservice.config.settings import SETTINGS, Setting
+from authservice.config import keys, mail, passkeys, production
+from authservice.config.setting import Setting
+from authservice.config.settings import SETTINGS
 
 PREFIX = "FLASK_"
 OURS = frozenset(f"{PREFIX}{setting.name}{end}" for setting in SETTINGS for end in ("", "_FILE"))
@@ -65,6 +66,10 @@ def load(
             values[setting.name] = None
             faults.append(f"{PREFIX}{setting.name} {fault}")
     given = {setting.name for setting in SETTINGS if _is_given(setting.name, environ, overrides)}
+    if "APP_URL" not in given and not is_embedded:
+        values["APP_URL"] = mail.app_url_of(environ)
+    if values["ENV"] != "production" and not is_embedded:
+        values |= passkeys.development_of(environ, given)
     faults += _unknown_overrides(overrides, "AuthService" if is_embedded else "create_app")
     if is_embedded:
         _warn_of_near_misses(environ)
@@ -79,6 +84,13 @@ def load(
         faults.append("FLASK_JWT_SECRET_KEY is required with mongo; make one with: openssl rand -hex 32")
     elif "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
         faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
+    faults += keys.faults_of(given) + mail.faults_of(given) + passkeys.faults_of(values, given)
+    can_enrol = given & {"ENCRYPTION_KEYS", "PASSKEY_RP_ID"} or values["PASSKEY_RP_ID"] is not None
+    if values["SECOND_FACTOR_ROLES"] and (has_client or "MONGO_URI" in given) and not can_enrol:
+        faults.append(
+            "FLASK_SECOND_FACTOR_ROLES needs FLASK_ENCRYPTION_KEYS or FLASK_PASSKEY_RP_ID: "
+            "nobody could set up a second factor"
+        )
     if values["ENV"] == "production":
         faults += production.faults_of(values, given | {"MONGO_URI"} if has_client else given)
         if environ.get("FLASK_DEBUG", "0").lower() not in NO:
@@ -88,6 +100,16 @@ def load(
     return values
 
 
+def value_of(name: str, environ: Mapping[str, str]) -> Any:
+    """One setting alone, for commands that do without the others. Raises ConfigurationError."""
+    setting = next(setting for setting in SETTINGS if setting.name == name)
+    try:
+        raw = _raw(setting, environ, {})
+        return None if raw is None else setting.parse(raw)
+    except ValueError as fault:
+        raise ConfigurationError([f"{PREFIX}{name} {fault}"]) from None
+
+
 def read_files(environ: Mapping[str, str]) -> dict[str, str]:
     """FLASK_NAME with its text, for each setting that comes from a readable file."""
     found = {}
@@ -95,7 +117,7 @@ def read_files(environ: Mapping[str, str]) -> dict[str, str]:
         variable = f"{PREFIX}{setting.name}"
         if variable not in environ and f"{variable}_FILE" in environ:
             with suppress(ValueError):
-                found[variable] = _content(variable, environ[f"{variable}_FILE"])
+                found[variable] = _content(setting, environ[f"{variable}_FILE"])
     return found
 
 
@@ -109,17 +131,21 @@ def _raw(setting: Setting, environ: Mapping[str, str], overrides: Mapping[str, A
     if variable in environ:
         return environ[variable]
     if f"{variable}_FILE" in environ:
-        return _content(variable, environ[f"{variable}_FILE"])
+        return _content(setting, environ[f"{variable}_FILE"])
     return setting.default
 
 
-def _content(variable: str, path: str) -> str:
+def _content(setting: Setting, path: str) -> str:
+    variable = f"{PREFIX}{setting.name}"
     if Path(path).exists() and not Path(path).is_file():  # reading a pipe may never end
         raise ValueError(f"cannot be read from the file in {variable}_FILE: it is not a regular file")
+    if setting.is_private and Path(path).exists() and Path(path).stat().st_mode & 0o077:
+        raise ValueError(f"is refused: others can read the file in {variable}_FILE; chmod 600 it")
     try:
         text = Path(path).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}") from None
+        hint = "; make it with: authservice keys generate" if setting.is_private else ""
+        raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}{hint}") from None
     if "\0" in text:  # an environment variable cannot contain one either
         raise ValueError(f"cannot be read from the file in {variable}_FILE: it contains a NUL")
     return text

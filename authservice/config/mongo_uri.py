@@ -1,8 +1,9 @@
 """Read a MongoDB URI as the driver reads it. No message repeats the URI, because it may contain a password."""
 
-import ipaddress
 import re
 from urllib.parse import unquote_plus, urlsplit
+
+from authservice.config.hosts import is_loopback
 
 SRV = "mongodb+srv"
 # Each of these options switches TLS on, unless `tls` is given.
@@ -73,10 +74,4 @@ def _hosts(uri: str) -> list[str]:
 def _is_this_machine(host: str) -> bool:
     if host.endswith(".sock"):
         return True
-    name = (host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]).lower()
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 section 6.3
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0])

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from authservice.config import mongo_uri
+from authservice.config import mail, mongo_uri
 
 LOWEST = {"BCRYPT_LOG_ROUNDS": 10, "PASSWORD_MIN_LENGTH": 8}
 SECRET_MIN_DIFFERENT_BYTES = 12  # of texts of 64 random hexadecimal digits, two in ten million have fewer
@@ -21,12 +21,14 @@ def faults_of(values: Mapping[str, Any], given: Collection[str]) -> list[str]:
             "FLASK_MONGO_URI must not say w=0, w=1 or journal=false with FLASK_ENV=production: "
             "acknowledged writes can be lost"
         )
-    secret = values["JWT_SECRET_KEY"]
-    if secret is not None and len(set(secret.encode("utf-8", "surrogateescape"))) < SECRET_MIN_DIFFERENT_BYTES:
-        found.append(
-            f"FLASK_JWT_SECRET_KEY must have at least {SECRET_MIN_DIFFERENT_BYTES} different bytes with "
-            "FLASK_ENV=production; make one with: openssl rand -hex 32"
-        )
+    secrets = [("JWT_SECRET_KEY must", values["JWT_SECRET_KEY"])]
+    secrets += [("JWT_OLD_SECRET_KEYS has a secret that must", old) for old in values["JWT_OLD_SECRET_KEYS"] or ()]
+    found += [
+        f"FLASK_{name} have at least {SECRET_MIN_DIFFERENT_BYTES} different bytes with FLASK_ENV=production; "
+        "make one with: openssl rand -hex 32"
+        for name, secret in secrets
+        if secret is not None and len(set(secret.encode("utf-8", "surrogateescape"))) < SECRET_MIN_DIFFERENT_BYTES
+    ]
     for name, lowest in LOWEST.items():
         if values[name] is not None and values[name] < lowest:
             found.append(f"FLASK_{name} must be at least {lowest} with FLASK_ENV=production, not {values[name]}")
@@ -35,4 +37,4 @@ def faults_of(values: Mapping[str, Any], given: Collection[str]) -> list[str]:
         for name in WITHOUT_DEFAULT
         if name not in given
     ]
-    return found
+    return found + mail.production_faults_of(values, given)

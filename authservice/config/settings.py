@@ -2,16 +2,14 @@
 
 import importlib.util
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import InvalidKeyError
-
 from authservice.config import mongo_uri
+from authservice.config.keys import KEY_SETTINGS
+from authservice.config.mail import MAIL_SETTINGS
+from authservice.config.passkeys import PASSKEY_SETTINGS
 from authservice.config.rates import parse_networks, parse_rate
+from authservice.config.setting import Setting, absolute_path, integer, one_of
 
 # The development servers of Ionic, Angular and Vite, and the web views of Capacitor 3 to 7 and older Ionic versions.
 DEVELOPMENT_ORIGINS = (
@@ -20,55 +18,14 @@ DEVELOPMENT_ORIGINS = (
 )
 BODY_MAX_BYTES = 16_384
 ROLES_MAX = 32  # every access token carries them, and so does a header to the services behind the guard
-SECRET_MIN_BYTES = 32  # RFC 7518 section 3.2: a key for HS256 has at least the size of its output
-PUBLISHED_SECRETS = frozenset(
-    {
-        # the NestJS and Ionic tutorial whose app this service replaces
-        "thisismykickasssecretthatiwilltotallychangelater",
-        # the older and the present example in jwt.io's debugger
-        "your-256-bit-secret",
-        "a-string-secret-at-least-256-bits-long",
-        # the key printed in RFC 7515 appendix A.1
-        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
-        # the documentation of Flask and of Flask-JWT-Extended
-        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
-        "super-secret",
-    }
-)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One FLASK_* variable. ``default`` is text, as in the environment; None if there is no default.
-
-    ``takes_object``: an override may be the object that the text would name.
-    """
-
-    name: str
-    parse: Callable[[str], Any]
-    default: str | None
-    meaning: str
-    takes_object: bool = False
-
-
-def _integer(lowest: int, highest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= highest:
-            raise ValueError(f"must be a whole number from {lowest} to {highest}, not {text[:40]!r}")
-        return int(text)
-
-    return parse
+_switch = one_of("on", "off")
 
 
 def _text(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
-    return text
-
-
-def _environment(text: str) -> str:
-    if text not in ("development", "production"):
-        raise ValueError(f"must be development or production, not {text[:40]!r}")
     return text
 
 
@@ -92,6 +49,13 @@ def _words(text: str) -> tuple[str, ...]:
     return words
 
 
+def _roles(text: str) -> frozenset[str]:
+    roles = frozenset(role.strip() for role in text.split(","))
+    if "" in roles:
+        raise ValueError(f"must be roles separated by commas, such as admin,editor, not {text[:60]!r}")
+    return roles
+
+
 def _breach_check(text: str) -> str:
     is_url = re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:([0-9]{1,5}))?(/[\w./~-]*)?", text, re.ASCII)
     if text != "off" and (is_url is None or not 1 <= int(is_url[3] or 443) <= 65_535):
@@ -99,30 +63,10 @@ def _breach_check(text: str) -> str:
     return text
 
 
-def parse_secret(text: str) -> str:
-    if text in PUBLISHED_SECRETS:
-        raise ValueError(
-            "is a published example, so anybody could sign tokens with it; make one with: openssl rand -hex 32"
-        )
-    if len(text.encode("utf-8", "surrogateescape")) < SECRET_MIN_BYTES:
-        raise ValueError(f"must have at least {SECRET_MIN_BYTES} bytes; make one with: openssl rand -hex 32")
-    try:
-        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
-    except InvalidKeyError:
-        raise ValueError("must not be a key pair's PEM or SSH text; make one with: openssl rand -hex 32") from None
-    return text
-
-
 def _collection(text: str) -> str:
     """Source: MongoDB's manual, "Naming Restrictions"."""
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", text) or len(text.encode()) > 120 or text.startswith("system."):
         raise ValueError(f"must be the name of a collection, such as users, not {text[:40]!r}")
-    return text
-
-
-def _switch(text: str) -> str:
-    if text not in ("on", "off"):
-        raise ValueError(f"must be on or off, not {text[:40]!r}")
     return text
 
 
@@ -148,26 +92,25 @@ def _name_of_object(value: Any) -> Any:
     return value
 
 
-def _directory(text: str) -> str:
-    if not Path(text).is_absolute():
-        raise ValueError(f"must be an absolute path, not {text[:80]!r}")
-    return text
-
-
 SETTINGS = (
     Setting("MONGO_URI", mongo_uri.parse, None, "MongoDB with the database's name; unset: the embedded database"),
-    Setting("JWT_SECRET_KEY", parse_secret, None, "signs the tokens, 32 bytes or more; required with FLASK_MONGO_URI"),
+    *KEY_SETTINGS,
     Setting("SECRET_KEY", _text, None, "signs Flask's own sessions, where an app adds them; not used by the service"),
-    Setting("ENV", _environment, None, "`production` refuses what is for development, as listed under In production"),
+    Setting(
+        "ENV",
+        one_of("development", "production"),
+        None,
+        "`production` refuses what is for development, as listed under In production",
+    ),
     Setting(
         "INSTANCE_PATH",
-        _directory,
+        absolute_path,
         None,
         "where the embedded database and its secret are kept; unset: see With your MongoDB",
     ),
-    Setting("MONGO_TIMEOUT_MS", _integer(50, 60_000), "1500", "milliseconds that the database may take to answer"),
+    Setting("MONGO_TIMEOUT_MS", integer(50, 60_000), "1500", "milliseconds that the database may take to answer"),
     Setting("USERS_COLLECTION", _collection, "users", "the collection of the users"),
-    Setting("JWT_ACCESS_TOKEN_EXPIRES", _integer(60, 86_400), "3600", "seconds that an access token lives"),
+    Setting("JWT_ACCESS_TOKEN_EXPIRES", integer(60, 86_400), "3600", "seconds that an access token lives"),
     Setting(
         "JWT_ISSUER", _text, None, "`iss` of our tokens, and then required in them; unset: none, as in the tutorial"
     ),
@@ -188,11 +131,26 @@ SETTINGS = (
         "`package.module:Schema`, a marshmallow schema of fields that your users have besides",
         takes_object=True,
     ),
-    Setting("MAX_SESSIONS", _integer(1, 100), "20", "sessions a user may have; the least recently used one is dropped"),
-    Setting("REFRESH_IDLE_DAYS", _integer(1, 365), "30", "days after which an unused session ends"),
-    Setting("SESSION_MAX_DAYS", _integer(1, 3_650), "180", "days after which every session ends"),
-    Setting("REFRESH_GRACE_SECONDS", _integer(0, 300), "10", "seconds that the last refresh token still gets the pair"),
-    Setting("PASSWORD_MIN_LENGTH", _integer(1, 1_024), "8", "code points that a new password must have"),
+    Setting(
+        "SIGN_UP",
+        one_of("open", "private"),
+        "open",
+        "`open`: an account at once, 409 for a taken address; `private`: 202 for every address, and an account by the "
+        "link or code of a mail",
+    ),
+    Setting("REQUIRE_VERIFIED_EMAIL", _switch, "off", "`on`: nobody signs in before the address is proven by a mail"),
+    Setting(
+        "SECOND_FACTOR_ROLES",
+        _roles,
+        None,
+        "roles whose users can only set up a second factor and sign out until they have signed in with two factors, "
+        "separated by commas",
+    ),
+    Setting("MAX_SESSIONS", integer(1, 100), "20", "sessions a user may have; the least recently used one is dropped"),
+    Setting("REFRESH_IDLE_DAYS", integer(1, 365), "30", "days after which an unused session ends"),
+    Setting("SESSION_MAX_DAYS", integer(1, 3_650), "180", "days after which every session ends"),
+    Setting("REFRESH_GRACE_SECONDS", integer(0, 300), "10", "seconds that the last refresh token still gets the pair"),
+    Setting("PASSWORD_MIN_LENGTH", integer(1, 1_024), "8", "code points that a new password must have"),
     Setting(
         "PASSWORD_WORDS",
         _words,
@@ -205,17 +163,17 @@ SETTINGS = (
         "off",
         "`off`, or the URL of a range API, such as `https://api.pwnedpasswords.com/range`: refuses breached passwords",
     ),
-    Setting("BCRYPT_LOG_ROUNDS", _integer(4, 14), "12", "bcrypt's cost, a power of two; below 10 only for tests"),
-    Setting("BCRYPT_CONCURRENCY", _integer(1, 64), "1", "passwords that one worker hashes at a time"),
-    Setting("BCRYPT_QUEUE", _integer(0, 1_000), "2", "passwords that may wait for that; more are answered 503"),
+    Setting("BCRYPT_LOG_ROUNDS", integer(4, 14), "12", "bcrypt's cost, a power of two; below 10 only for tests"),
+    Setting("BCRYPT_CONCURRENCY", integer(1, 64), "1", "passwords that one worker hashes at a time"),
+    Setting("BCRYPT_QUEUE", integer(0, 1_000), "2", "passwords that may wait for that; more are answered 503"),
     Setting("CORS_ORIGINS", _origins, DEVELOPMENT_ORIGINS, "origins that browsers may call from, separated by commas"),
     Setting(
         "METRICS", _metrics, "on", "`on`: at `/metrics`; `off`; or `HOST:PORT`, which serves it and `/healthz` alone"
     ),
-    Setting("TRUSTED_PROXIES", _integer(0, 10), "0", "proxies in front whose X-Forwarded-For and -Proto are believed"),
+    Setting("TRUSTED_PROXIES", integer(0, 10), "0", "proxies in front whose X-Forwarded-For and -Proto are believed"),
     Setting(
         "CONNECTIONS_PER_CLIENT",
-        _integer(0, 100_000),
+        integer(0, 100_000),
         None,
         "connections that one address may have of a worker's; unset: a tenth; 0, and behind trusted proxies: no limit",
     ),
@@ -233,6 +191,7 @@ SETTINGS = (
     ),
     Setting("LIMIT_PASSWORD_CHECK", parse_rate, "5/5m", "wrong current passwords of a user, at a change or deletion"),
     Setting("LIMIT_SIGN_UP", parse_rate, "5/30m", "sign-ups of a client, also refused ones"),
+    Setting("LIMIT_RESET", parse_rate, "10/1h", "mails that a client asks for: resets, and changes of an e-mail"),
     Setting("LIMIT_REFRESH", parse_rate, "10/100s", "refreshes of a session"),
     Setting(
         "LIMIT_EXEMPT",
@@ -241,4 +200,6 @@ SETTINGS = (
         "networks whose clients have no limit of their own, separated by commas; those of accounts stay",
     ),
     Setting("PROOF_OF_WORK", _proof_of_work, "off", "`on`: a sign-up over HTTP needs a solved ALTCHA challenge"),
+    *MAIL_SETTINGS,
+    *PASSKEY_SETTINGS,
 )

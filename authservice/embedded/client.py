@@ -15,7 +15,7 @@ from authservice.embedded.folder import EmbeddedUnavailable
 
 DATABASE = "authexample"  # the tutorial's name
 COLLECTIONS = ("users",)
-BESIDE_USERS = ("limits", "used_proofs")
+BESIDE_USERS = ("limits", "mailRequests", "used_proofs")
 
 
 @dataclass(frozen=True)

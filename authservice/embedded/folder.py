@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-SECRETS = ("jwt-secret", "database-password")
+SECRETS = ("jwt-secret", "encryption-key", "database-password")
 _MADE_BY_UMASK = ("lock", "port", "database")  # the first version created these with the shell's umask
 _OF_OTHERS = 0o077
 

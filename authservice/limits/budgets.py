@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from authservice.config import Rate
-from authservice.errors import CredentialsInvalid, DatabaseUnavailable, HashingBusy, PasswordWrong
+from authservice.errors import CodeInvalid, CredentialsInvalid, DatabaseUnavailable, HashingBusy, PasswordWrong
 from authservice.limits import units
 from authservice.limits.clients import Client
 from authservice.limits.units import Limits
@@ -55,7 +55,7 @@ class SignInAttempt:
 
 @contextmanager
 def for_sign_in(client: Client, email: str, shown_device: str | None = None) -> Iterator[SignInAttempt]:
-    """Within it the password is checked. A wrong one, which raises CredentialsInvalid, costs what was taken.
+    """Within it the password is checked. A wrong one costs what was taken: CredentialsInvalid or CodeInvalid.
 
     What the worker itself knows to be one too many is refused before anything is read. Of a device, that is a flood
     of its own: whether it is a stranger is seen later.
@@ -70,7 +70,7 @@ def for_sign_in(client: Client, email: str, shown_device: str | None = None) -> 
     attempt = SignInAttempt(client, email, shown_device)
     try:
         yield attempt
-    except CredentialsInvalid:
+    except (CredentialsInvalid, CodeInvalid):
         raise
     except Exception:
         units.give_back(attempt.units)
@@ -119,11 +119,27 @@ def for_sign_up(client: Client) -> Iterator[SignUpAttempt]:
         raise
 
 
+def for_reset(client: Client) -> None:
+    """Mails that strangers ask for. Raises TooManyAttempts, DatabaseUnavailable."""
+    units.take(units.of_client(current_state().limits, units.RESET, client))
+
+
 def for_refresh(session_id: str) -> None:
     """By session: many users may share an address. Raises TooManyAttempts."""
     limits = current_state().limits
     if limits.is_on:
         units.require_no_wait(units.REFRESH, limits.refreshes.take(session_id, limits.rates[units.REFRESH]))
+
+
+def for_passkey(action: str, client: Client) -> None:
+    """At this worker alone: nobody guesses a signature, so only the cost of verifying is bounded.
+
+    Raises TooManyAttempts.
+    """
+    limits = current_state().limits
+    if limits.is_on:
+        for subject, factor in reversed(client.shares):
+            _take_attempt(limits, f"passkey {action} {subject}", factor)
 
 
 def for_route(route: str, rate: Rate, subject: Client | str) -> None:

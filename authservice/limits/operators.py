@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from authservice.config import Rate
 from authservice.limits.clients import Client
-from authservice.limits.units import SIGN_IN_ACCOUNT_CLIENT, STORED, account_subject, key_of, user_subject
+from authservice.limits.units import MAILS, SIGN_IN_ACCOUNT_CLIENT, STORED, account_subject, key_of, user_subject
 from authservice.state import current_state
 from authservice.store import limits as store
 from authservice.store.limits import Keys
@@ -15,7 +15,7 @@ from authservice.store.limits import Keys
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A budget that is not full. The rate of a route of an app is known to the app alone."""
+    """A budget that is not full. The rates of an app's routes, and of mails, are not known here."""
 
     budget: str
     left: int | None
@@ -58,7 +58,7 @@ def clear(wanted: Iterable[Keys]) -> int:
 
 def _of_subjects(subjects: Iterable[tuple[str, int]]) -> dict[Keys, Rate | None]:
     limits = current_state().limits
-    rates = {name: limits.rates.get(name) for name in STORED}
+    rates = {name: limits.rates.get(name) for name in (*STORED, *MAILS)}
     return {
         Keys(key_of(limits, name, subject)): rate and rate.times(factor)
         for name, rate in rates.items()

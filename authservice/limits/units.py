@@ -14,16 +14,28 @@ from authservice.errors import DatabaseUnavailable, TooManyAttempts
 from authservice.limits.clients import KINDS, Client
 from authservice.limits.memory import LocalBudgets, Refusals
 from authservice.security import emails
-from authservice.security.tokens import derived_key
+from authservice.security.keys import derived_key
 from authservice.state import current_state
 from authservice.store import limits as store
 from authservice.store.limits import Spent, Unit
 
 SIGN_IN_CLIENT, SIGN_IN_ACCOUNT_CLIENT, SIGN_IN_ACCOUNT = "sign_in_client", "sign_in_account_client", "sign_in_account"
 SIGN_IN_DEVICE, PASSWORD_CHECK, SIGN_UP, REFRESH = "sign_in_device", "password_check", "sign_up", "refresh"
+RESET = "reset"
 SIGN_IN_ATTEMPTS = "sign_in_attempts"  # of a client at one worker, whatever becomes of them
+SECOND_STEP = "second_step"  # kept in the user's document, also with FLASK_LIMITS=off
 LIMITED = "limited"  # the routes of the app that embeds the service
-STORED = (SIGN_IN_CLIENT, SIGN_IN_ACCOUNT_CLIENT, SIGN_IN_ACCOUNT, SIGN_IN_DEVICE, PASSWORD_CHECK, SIGN_UP, LIMITED)
+STORED = (
+    SIGN_IN_CLIENT,
+    SIGN_IN_ACCOUNT_CLIENT,
+    SIGN_IN_ACCOUNT,
+    SIGN_IN_DEVICE,
+    PASSWORD_CHECK,
+    SIGN_UP,
+    RESET,
+    LIMITED,
+)
+MAILS_AGAIN, MAILS_HOUR, MAILS_DAY = MAILS = ("mails_again", "mails_hour", "mails_day")  # that strangers ask for
 _IN_SETTINGS = (*STORED[:-1], REFRESH)
 _KEY_INFO = b"authservice: limits of "
 _HASH_BYTES = 12
@@ -45,7 +57,7 @@ class Limits:
 
 def of_settings(settings: Mapping[str, Any]) -> Limits:
     """Services that share a database and a secret, but not the users, share no budget either."""
-    for name in (*STORED, REFRESH, SIGN_IN_ATTEMPTS):
+    for name in (*STORED, REFRESH, SIGN_IN_ATTEMPTS, SECOND_STEP):
         metrics.attempts_refused.labels(name)  # Prometheus misses the first increase unless a counter starts at 0
     for kind in KINDS:
         metrics.client_addresses.labels(kind)

@@ -1,21 +1,68 @@
-"""The claims that an app adds to its access tokens: what the function in CLAIMS returns is checked here."""
+"""The claims of access tokens: ours, and what an app adds with the function in CLAIMS, which is checked here."""
 
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from authservice import audit
-from authservice.config import ConfigurationError, import_named
+from authservice.config import ROLES_MAX, ConfigurationError, import_named
 from authservice.errors import InternalError, Refusal
 from authservice.security import strict_json
 
-_OURS = ("sub", "email", "roles", "sid", "jti", "type", "iat", "exp", "fresh")
-_OF_STANDARDS = ("nbf", "iss", "aud", "auth_time", "amr", "acr")  # a guard may rely on what they mean
-RESERVED = frozenset(_OURS + _OF_STANDARDS)
+AAL1, AAL2 = "aal1", "aal2"  # the values of ``acr``: one factor, two factors
+_OF_USER = ("sub", "email", "emailVerified", "roles")
+_OF_SESSION = ("sid", "auth_time", "amr", "acr")
+_OF_STANDARDS = ("jti", "type", "iat", "exp", "fresh", "nbf", "iss", "aud")  # a guard may rely on what they mean
+RESERVED = frozenset(_OF_USER + _OF_SESSION + _OF_STANDARDS)
+_ROLE_MAX_CHARACTERS = 32
 _NAME_MAX_CHARACTERS = 100
 
 log = logging.getLogger(__name__)
+
+
+class Holder(Protocol):
+    """What an access token says about its user."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def email_verified(self) -> bool: ...
+    @property
+    def roles(self) -> tuple[str, ...]: ...
+
+
+class SignIn(Protocol):
+    """What an access token says about its session."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def authenticated_at(self) -> datetime: ...
+    @property
+    def amr(self) -> tuple[str, ...]: ...
+
+
+def of(user: Holder, session: SignIn) -> dict[str, Any]:
+    """Our own claims but the registered ones. The tutorial's own guard reads the claim ``email``.
+
+    ``auth_time`` is in seconds (OpenID Connect Core section 2), ``amr`` as in RFC 8176, ``acr`` is aal1 or aal2.
+    Long roles, and roles beyond ROLES_MAX, are left out: another stack may have stored them without limit, and a guard
+    refuses long tokens. Guards read the roles from the user's document anyway.
+    """
+    short = [role for role in user.roles if len(role) <= _ROLE_MAX_CHARACTERS]
+    return {
+        "email": user.email,
+        "emailVerified": user.email_verified,
+        "roles": short[:ROLES_MAX],
+        "sid": session.id,
+        "auth_time": int(session.authenticated_at.timestamp()),
+        "amr": [*session.amr],
+        "acr": AAL2 if "mfa" in session.amr else AAL1,
+    }
 
 
 def function_of(settings: Mapping[str, Any]) -> Callable[[Any], Any] | None:

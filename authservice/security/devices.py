@@ -36,11 +36,13 @@ def own(token: str | None) -> str | None:
     """The token if this service has issued it, else None: nobody can make tokens up, or have a weak one registered."""
     if token is None or not _WELL_FORMED.fullmatch(token):
         return None
-    return token if hmac.compare_digest(token, _signed(token[:_ID_HEX_DIGITS])) else None
+    device = token[:_ID_HEX_DIGITS]
+    is_own = any(hmac.compare_digest(token, _signed(device, key)) for key in tokens.policy().device_keys)
+    return token if is_own else None
 
 
 def new_token() -> str:
-    return _signed(secrets.token_hex(_ID_HEX_DIGITS // 2))
+    return _signed(secrets.token_hex(_ID_HEX_DIGITS // 2), tokens.policy().device_keys[0])
 
 
 def id_of(token: str) -> str:
@@ -56,8 +58,8 @@ def label_of(user_agent: str) -> str:
     return f"{program} on {system}" if system else program
 
 
-def _signed(device: str) -> str:
-    return device + hmac.digest(tokens.policy().device_key, device.encode(), "sha256").hex()[:_ID_HEX_DIGITS]
+def _signed(device: str, key: bytes) -> str:
+    return device + hmac.digest(key, device.encode(), "sha256").hex()[:_ID_HEX_DIGITS]
 
 
 def _first(names: dict[str, str], user_agent: str) -> str | None:

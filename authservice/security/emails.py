@@ -34,6 +34,19 @@ def spellings(typed: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(every))
 
 
+def for_envelope(address: str) -> str | None:
+    """The address as a mail server takes it: in ASCII, if only its domain is international. None if it is none.
+
+    With other letters before the @ there is no such form, and the server must know SMTPUTF8 (RFC 6531).
+    An address that begins an encoded word (RFC 2047) is none: programs, among them Python's own parser, decode it, with
+    the line breaks that it may hide. Nobody's address has =? in it.
+    """
+    if "=?" in address or not is_address(address):
+        return None
+    found = email_validator.validate_email(address.strip(), check_deliverability=False)
+    return found.ascii_email or found.normalized
+
+
 def _normal_and_ascii(typed: str) -> tuple[str, str]:
     """The normal form, and the same with the domain in ASCII."""
     trimmed = unicodedata.normalize("NFC", typed.strip())

@@ -11,7 +11,7 @@ from typing import Any
 
 from authservice.errors import Fault, ValidationFailed
 from authservice.security import strict_json
-from authservice.security.tokens import derived_key
+from authservice.security.keys import derived_key
 from authservice.state import current_state
 
 _KEY_INFO = b"authservice: proofs of work"

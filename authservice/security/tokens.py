@@ -7,31 +7,30 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import Flask
 from flask_jwt_extended import create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
-from authservice.config import ROLES_MAX
+from authservice.config.key_set import ALGORITHMS
 from authservice.errors import TokenExpired, TokenInvalid
-from authservice.security import claims as claims_of_app
-from authservice.security import strict_json
+from authservice.security import claims as access_claims
+from authservice.security import keys, strict_json
+from authservice.security.claims import Holder, SignIn
 from authservice.state import current_state, in_app
 
 TOKEN_MAX_BYTES = 4_096
 _LEEWAY_SECONDS = 5  # a host whose clock is slightly ahead must not be refused
 _REMEMBERED_TOKENS = 4_096
-_ROLE_MAX_CHARACTERS = 32
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[0-9a-f]{24}")
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_REFRESH_LIFETIME = timedelta(days=365)  # REFRESH_IDLE_DAYS may have changed; the session itself expires
 _REFRESH_KEY_INFO = b"authservice: refresh tokens"
 _DEVICE_KEY_INFO = b"authservice: device tokens"
+_ONE_TIME_KEY_INFO = b"authservice: one-time links and codes"
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,6 @@ class Claims:
     payload: Mapping[str, Any]
 
 
-class Holder(Protocol):
-    """What an access token says about its user."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def email(self) -> str: ...
-    @property
-    def roles(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True, repr=False, eq=False)  # no repr: it holds keys
 class TokenPolicy:
     """Lifetimes, limits, keys, and a cache of verified tokens."""
@@ -66,43 +54,55 @@ class TokenPolicy:
     session_lifetime: timedelta
     grace: timedelta
     max_sessions: int
-    access_key: str
     refresh_key: bytes
-    device_key: bytes
+    signing_kid: str | None  # None: access tokens are signed with the secret
+    verifying_keys: keys.VerifyingKeys
+    jwks: str
+    device_keys: tuple[bytes, ...]  # the first signs
+    one_time_keys: tuple[bytes, ...]
     issuer: str | None
     audience: str | None
-    own_claims: Callable[["Holder"], dict[str, Any]]
+    own_claims: Callable[[Holder], dict[str, Any]]
     verify_once: Callable[[str], Claims]
     app: Flask  # whose configuration flask-jwt-extended reads; never that of an app that embeds the service
 
 
 def init_app(app: Flask, settings: Mapping[str, Any]) -> TokenPolicy:
     """Set flask-jwt-extended's options; those that are not settings are fixed here."""
+    refresh_keys = keys.derived_keys(settings, _REFRESH_KEY_INFO)
+    access_keys = [secret.encode() for secret in keys.secrets_of(settings)]
+    key_set = settings["JWT_KEYS"] or keys.NO_KEYS
+    signer = key_set.signer
     policy = TokenPolicy(
         access_lifetime=timedelta(seconds=settings["JWT_ACCESS_TOKEN_EXPIRES"]),
         idle_lifetime=timedelta(days=settings["REFRESH_IDLE_DAYS"]),
         session_lifetime=timedelta(days=settings["SESSION_MAX_DAYS"]),
         grace=timedelta(seconds=settings["REFRESH_GRACE_SECONDS"]),
         max_sessions=settings["MAX_SESSIONS"],
-        access_key=settings["JWT_SECRET_KEY"],
-        refresh_key=derived_key(settings["JWT_SECRET_KEY"], _REFRESH_KEY_INFO),
-        device_key=derived_key(settings["JWT_SECRET_KEY"], _DEVICE_KEY_INFO),
+        refresh_key=refresh_keys[0],
+        signing_kid=signer.kid if signer else None,
+        verifying_keys=keys.VerifyingKeys(
+            {"access": keys.hs256(access_keys), "refresh": keys.hs256(refresh_keys)}, keys.published(key_set)
+        ),
+        jwks=keys.jwks(key_set),
+        device_keys=keys.derived_keys(settings, _DEVICE_KEY_INFO),
+        one_time_keys=keys.derived_keys(settings, _ONE_TIME_KEY_INFO),
         issuer=settings["JWT_ISSUER"],
         audience=settings["JWT_AUDIENCE"],
-        own_claims=functools.partial(claims_of_app.own_claims, claims_of_app.function_of(settings)),
+        own_claims=functools.partial(access_claims.own_claims, access_claims.function_of(settings)),
         verify_once=functools.lru_cache(_REMEMBERED_TOKENS)(_verify_once),
         app=app,
     )
     app.config.update(
-        JWT_ALGORITHM="HS256",
-        JWT_DECODE_ALGORITHMS=["HS256"],
+        JWT_ALGORITHM=signer.algorithm if signer else "HS256",
+        JWT_PRIVATE_KEY=signer.private if signer else None,
+        JWT_DECODE_ALGORITHMS=["HS256", *ALGORITHMS],  # key_for binds each key to its own
         JWT_TOKEN_LOCATION=["headers"],  # an access token is never read from a cookie or a query string
         JWT_ACCESS_TOKEN_EXPIRES=policy.access_lifetime,
         JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
         JWT_ENCODE_NBF=False,
         JWT_COOKIE_CSRF_PROTECT=False,  # otherwise every token would carry a csrf claim
         JWT_ENCODE_ISSUER=policy.issuer,
-        JWT_DECODE_ISSUER=policy.issuer,
         JWT_ENCODE_AUDIENCE=policy.audience,
         JWT_DECODE_AUDIENCE=policy.audience,
     )
@@ -114,21 +114,21 @@ def policy() -> TokenPolicy:
     return current_state().tokens
 
 
-def issue_access(user: Holder, session_id: str, lifetime: timedelta) -> str:
-    """An access token. The tutorial's own guard reads the claim ``email``.
-
-    Long roles, and roles beyond ROLES_MAX, are left out: another stack may have stored them without limit, and a guard
-    refuses long tokens. Guards read the roles from the user's document anyway.
-    Raises InternalError if the app's own claims do not fit.
-    """
-    short = [role for role in user.roles if len(role) <= _ROLE_MAX_CHARACTERS]
+def issue_access(user: Holder, session: SignIn, lifetime: timedelta) -> str:
+    """An access token. Raises InternalError if the app's own claims do not fit."""
     with in_app(with_request=True):
         own = policy().own_claims(user)
-    claims = {**own, "email": user.email, "roles": short[:ROLES_MAX], "sid": session_id}
+    claims = {**own, **access_claims.of(user, session)}
     with policy().app.app_context():
-        token: str = create_access_token(user.id, additional_claims=claims, expires_delta=lifetime)
+        kid = policy().signing_kid
+        token: str = create_access_token(
+            user.id,
+            expires_delta=lifetime,
+            additional_claims=claims,
+            additional_headers={"kid": kid} if kid else None,
+        )
     if own and len(token) > TOKEN_MAX_BYTES:
-        raise claims_of_app.refuse_size(own, TOKEN_MAX_BYTES)
+        raise access_claims.refuse_size(own, TOKEN_MAX_BYTES)
     return token
 
 
@@ -196,14 +196,12 @@ def _require_strict_form(token: str) -> None:
             raise jwt.InvalidTokenError("not a JSON object")
 
 
-def key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
+def key_for(header: dict[str, Any], claims: dict[str, Any]) -> jwt.PyJWK:
     """The key for a token, if its raw claims have exactly the types that we issue.
 
     This is checked here, before the signature: flask-jwt-extended fills in a missing ``type`` and ``jti`` before any
     later callback, and raises a KeyError or worse for claims of unexpected types.
     """
-    if header.get("typ") != "JWT" or "crit" in header or "kid" in header:
-        raise jwt.InvalidTokenError("not our header")
     if not (_is_text(claims.get("sub"), _USER_ID) and _is_text(claims.get("sid"), _SESSION_ID)):
         raise jwt.InvalidTokenError("not our user or session")
     tokens = policy()
@@ -213,19 +211,15 @@ def key_for(header: dict[str, Any], claims: dict[str, Any]) -> str | bytes:
         raise jwt.InvalidTokenError("not our type or id")
     if type(issued_at) is not int or type(expires_at) is not int or "nbf" in claims:
         raise jwt.InvalidTokenError("not our times")
-    if tokens.issuer is not None and claims.get("iss") != tokens.issuer:  # also for guards that do not check it
+    # Signing keys require an issuer. What was signed before there were any stays good: its users are still here.
+    is_from_before = tokens.verifying_keys.published and "kid" not in header and "iss" not in claims
+    if tokens.issuer is not None and claims.get("iss") != tokens.issuer and not is_from_before:
         raise jwt.InvalidTokenError("of another issuer")
     if "aud" in claims and tokens.audience is None:
         raise jwt.InvalidTokenError("meant for another audience")  # RFC 7519 section 4.1.3
     if not 0 < expires_at - issued_at <= lifetimes[token_type].total_seconds():
         raise jwt.InvalidTokenError("not our lifetime")
-    keys: dict[str, str | bytes] = {"access": tokens.access_key, "refresh": tokens.refresh_key}
-    return keys[token_type]
-
-
-def derived_key(secret: str, info: bytes) -> bytes:
-    """A key for one purpose (RFC 5869). Other services may hold the secret itself, to verify access tokens."""
-    return HKDF(SHA256(), length=32, salt=None, info=info).derive(secret.encode())
+    return tokens.verifying_keys.key_for(header, token_type)
 
 
 def _is_text(value: object, pattern: re.Pattern[str]) -> bool:

@@ -32,7 +32,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client reads it o
 from flask import Flask
 from prometheus_client import multiprocess
 
-from authservice import embedded, serving
+from authservice import embedded, serving, state
 from authservice.config import ConfigurationError, instance_path, is_readable_on_the_network, load, require_usable
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
 from authservice.serving import listening, reloading
@@ -84,6 +84,8 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 accesslog = None  # the service writes its own log line per request
+# For who switches it on: the usual one without query and Referer, since the query of a mail's link lets its reader in.
+access_log_format = '%(h)s %(l)s %(u)s %(t)s "%(m)s %(U)s %(H)s" %(s)s %(b)s "%(a)s"'
 
 
 def on_starting(server: Any) -> None:
@@ -124,17 +126,27 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Build the indexes before the first request. If the database is unavailable, the first sign-up builds them."""
+    """Build the indexes before the first request, and start to deliver mails.
+
+    If the database is unavailable, the first sign-up builds the indexes.
+    """
     try:
         if isinstance(worker.wsgi, Flask):
             with worker.wsgi.app_context():
                 indexes.ensure_indexes(indexes.START_SECONDS)
         else:
-            worker.log.warning("the app is wrapped, so the first sign-up builds the indexes; wrap app.wsgi_app instead")
+            worker.log.warning(
+                "the app is wrapped, so the first sign-up builds the indexes, and mails are only sent by "
+                "`authservice mails deliver`; wrap app.wsgi_app instead"
+            )
     except UsersCollectionUnfit:
         pass  # the reason is in the log; users who have an account can still sign in
     except DatabaseUnavailable:
         worker.log.warning("the database does not answer yet; the service answers 503 until it does")
+    if isinstance(worker.wsgi, Flask):
+        own = state.of(worker.wsgi)
+        if own.mail is not None and own.settings["MAIL_DELIVERY"] == "workers":
+            worker.deliver_mails(own.deliverer)
     gc.collect()
     gc.freeze()  # what is loaded now stays loaded: keep it out of later collections
 

@@ -21,6 +21,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.ggevent import GeventWorker
 
 from authservice.config import load
+from authservice.mail.deliver import Deliverer
 from authservice.serving.accepting import Acceptor
 from authservice.serving.connections import Connection, Connections
 from authservice.serving.incoming import Incoming, Parser
@@ -30,6 +31,7 @@ from authservice.web.health import AT_METRICS_ADDRESS
 
 LINGER_SECONDS = 2.0  # for a client to read its last response, or to send one more request while the worker ends
 LINGER_MAX_BYTES = 1_048_576
+LAST_MAILS_SECONDS = 10.0  # for those that are being sent when the worker ends; others are left to other workers
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     alive: bool
     sockets: list[Any]
+    _deliverer: Deliverer | None = None
 
     def patch(self) -> None:
         """Wrap the listeners only: gunicorn_conf.py patches Python itself before it imports anything."""
@@ -54,6 +57,13 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._metrics_addresses = _resolve(settings["METRICS"])
         self._pool = Pool(self.worker_connections)
         super().run()
+        if self._deliverer:
+            self._deliverer.stop()
+            self._delivery.join(LAST_MAILS_SECONDS)
+
+    def deliver_mails(self, deliverer: Deliverer) -> None:
+        """Deliver in a greenlet until the worker ends."""
+        self._deliverer, self._delivery = deliverer, gevent.spawn(deliverer.run)
 
     def server_class(self, listener: Any, ssl_context: SSLContext | None = None, **unused: Any) -> Acceptor:
         """What ``run`` starts for each listener. All listeners share one pool."""
@@ -67,6 +77,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self.alive = False
         if not self.alive:
             self._connections.limit_waits(LINGER_SECONDS)
+            if self._deliverer:
+                self._deliverer.stop()
         self._connections.close_overdue()
 
     def _limit_per_client(self, settings: dict[str, Any]) -> int:

@@ -11,9 +11,11 @@ from typing import Any
 from bson import ObjectId
 
 from authservice.store.resilience import asks_database
+from authservice.store.spending import Spending
 from authservice.store.users import collection
 
 _DEVICES_MAX = 20  # the least recently seen one is dropped
+LABELS = {"devices.id": 1, "devices.label": 1}  # what labels_of reads
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Device:
     last_seen_at: datetime
 
 
-def seen(device: Device, *, is_known: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The condition and the update that add a device to a user, or change the one that is there.
+def seen(device: Device, *, is_known: bool) -> Spending:
+    """What adds a device to a user, or changes the one that is there.
 
     A device that has been added or forgotten since it was looked up does not meet the condition.
     """
     if is_known:
-        changes = {"devices.$.label": device.label, "devices.$.lastSeenAt": device.last_seen_at}
-        return {"devices.id": device.id}, {"$set": changes}
+        changes = {"devices.$[device].label": device.label, "devices.$[device].lastSeenAt": device.last_seen_at}
+        return Spending({"devices.id": device.id}, {"$set": changes}, ({"device.id": device.id},))
     entry = {
         "id": device.id,
         "label": device.label,
@@ -41,16 +43,16 @@ def seen(device: Device, *, is_known: bool) -> tuple[dict[str, Any], dict[str, A
         "lastSeenAt": device.last_seen_at,
     }
     pushed = {"$each": [entry], "$sort": {"lastSeenAt": 1}, "$slice": -_DEVICES_MAX}
-    return {"devices.id": {"$ne": device.id}}, {"$push": {"devices": pushed}}
+    return Spending({"devices.id": {"$ne": device.id}}, {"$push": {"devices": pushed}})
 
 
-def projection(device_id: str) -> dict[str, Any]:
-    """What ``is_known`` reads."""
-    return {"devices": {"$elemMatch": {"id": device_id}}}
-
-
-def is_known(document: Mapping[str, Any]) -> bool:
-    return bool(document.get("devices"))
+def labels_of(document: Mapping[str, Any]) -> dict[str, str] | None:
+    """The labels of the devices by their ids. None if there never was one: forgetting them leaves an empty list."""
+    entries = document.get("devices")
+    if not isinstance(entries, list):
+        return None
+    found = ((entry.get("id"), entry.get("label")) for entry in entries if isinstance(entry, dict))
+    return {id: label for id, label in found if isinstance(id, str) and isinstance(label, str)}
 
 
 @asks_database

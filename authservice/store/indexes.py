@@ -15,13 +15,15 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
 from authservice.state import current_state
-from authservice.store import limits, proofs
+from authservice.store import limits, mail_requests, proofs
 from authservice.store.client import ping
 
 ADMIN = "admin"
 ANY_CASE = Collation("en", strength=2)
 _ANY_CASE_NAME = "email_any_case"
 _ADMIN_NAME = f"roles_{ADMIN}"
+_MAILS_NAME = "mails_due"
+_FORMER_NAME = "former_emails_any_case"
 _SAME_AS_ANY_CASE = {  # the server lists the defaults that we leave out
     "locale": "en",
     "strength": 2,
@@ -72,8 +74,10 @@ class UserIndexes:
         counters: Collection[dict[str, Any]] | None = None,
         *,
         keeps_proofs: bool = False,
+        keeps_mail_requests: bool = False,
     ) -> None:
-        self._users, self._counters, self._keeps_proofs = users, counters, keeps_proofs
+        self._users, self._counters = users, counters
+        self._keeps_proofs, self._keeps_mail_requests = keeps_proofs, keeps_mail_requests
         self.found = _Found(are_unique=False, any_case=None, has_admins=False)
         self._fault: UsersCollectionUnfit | None = None
         self._build_at = 0.0  # a build reads the whole collection, so the next one waits
@@ -119,6 +123,8 @@ class UserIndexes:
                     limits.build_index(self._counters)
                 if self._keeps_proofs:
                     proofs.build_index(self._users)
+                if self._keeps_mail_requests:
+                    mail_requests.build_index(self._users)
                 self._fault = None if self.found.are_enough else _fault(self._users, error)
         except DatabaseUnavailable:
             return
@@ -173,6 +179,9 @@ def _build_missing(users: Collection[dict[str, Any]]) -> tuple[_Found, Operation
     # Few users are admins. The check for the last admin must not read all users.
     if not found.has_admins:  # the check is correct without it, but slow
         _create(users, "roles", name=_ADMIN_NAME, partialFilterExpression={"roles": ADMIN})
+    _create(users, "mails.due", name=_MAILS_NAME, sparse=True)  # few users have a mail that waits
+    # Every sign-up asks whether an e-mail is reserved. Few users have changed theirs.
+    _create(users, "formerEmails.email", name=_FORMER_NAME, sparse=True, collation=ANY_CASE)
     return _look(users), error
 
 

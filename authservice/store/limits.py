@@ -75,33 +75,41 @@ def build_index(counters: Collection[dict[str, Any]]) -> None:
         log.error("indexes_not_built", extra={"error": type(error).__name__})
 
 
-@asks_database
 def take_units(units: Sequence[Unit]) -> Spent | None:
     """Take all of the units, or none: then the first budget that is spent."""
     moment, taken, is_again = time.time(), 0, False
-    while True:
-        try:
-            current_state().counters.bulk_write([_taking(unit, moment) for unit in units[taken:]], ordered=True)
-            return None
-        except BulkWriteError as error:
-            failed: dict[str, Any] = next(iter(error.details["writeErrors"]), {"code": None})
-            if failed["code"] != _DUPLICATE_KEY:
-                raise
+    while (met := _take_until_spent(units[taken:], moment)) is not None:
         # No document matched, so the upsert met the existing one: the budget is spent, or another attempt was first.
-        met: int = failed["index"]
         is_again = is_again and met == 0
         taken += met
         wait_seconds = _wait_seconds(units[taken], moment)
         if wait_seconds > 0 or is_again:
             if taken:
-                _give_back(units[:taken])
+                give_back_units(units[:taken])
             return Spent(units[taken], wait_seconds)
         is_again = True
+    return None
+
+
+@asks_database
+def _take_until_spent(units: Sequence[Unit], moment: float) -> int | None:
+    """The index of the first unit that was not taken."""
+    try:
+        current_state().counters.bulk_write([_taking(unit, moment) for unit in units], ordered=True)
+        return None
+    except BulkWriteError as error:
+        failed: dict[str, Any] = next(iter(error.details["writeErrors"]), {"code": None})
+        if failed["code"] != _DUPLICATE_KEY:
+            raise
+        index: int = failed["index"]
+        return index
 
 
 @asks_database
 def give_back_units(units: Sequence[Unit]) -> None:
-    _give_back(units)
+    """A unit each, and never more: what others have taken meanwhile stays taken."""
+    backward = [UpdateOne({"_id": unit.key}, {"$inc": {"tat": -unit.rate.unit_seconds}}) for unit in units]
+    current_state().counters.bulk_write(backward, ordered=False)
 
 
 @asks_database
@@ -132,15 +140,10 @@ def _taking(unit: Unit, moment: float) -> UpdateOne:
     )
 
 
+@asks_database
 def _wait_seconds(unit: Unit, moment: float) -> float:
     counter = current_state().counters.find_one({"_id": unit.key}, {"tat": 1})
     return counter["tat"] - moment - unit.rate.reach_seconds if counter else 0.0
-
-
-def _give_back(units: Sequence[Unit]) -> None:
-    """A unit each, and never more: what others have taken meanwhile stays taken."""
-    backward = [UpdateOne({"_id": unit.key}, {"$inc": {"tat": -unit.rate.unit_seconds}}) for unit in units]
-    current_state().counters.bulk_write(backward, ordered=False)
 
 
 def _any_of(wanted: Iterable[Keys]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ e-mail counts as taken.
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 from pymongo.collation import Collation
@@ -16,26 +16,51 @@ from authservice.errors import EmailAmbiguous
 from authservice.state import current_state
 from authservice.store import devices
 from authservice.store.indexes import ANY_CASE, any_case
+from authservice.store.mails import RECIPIENT, Recipient, read_recipient
 from authservice.store.resilience import asks_database
-from authservice.store.users import StoredPassword, User, collection, holder_of, read_user, stored_password
+from authservice.store.users import PASSWORD, StoredPassword, User, collection, holder_of, read_user, stored_password
 
 _SPELLINGS_MAX = 16  # of one address, as another stack may store many
 
 
-def find_with_password(spellings: Sequence[str], device_id: str) -> tuple[User, StoredPassword, bool] | None:
-    """For checking a password; None also if several users match. The first of ``spellings`` is as typed."""
-    return read_with_password(spellings, device_id, any_case())
+class Account(NamedTuple):
+    """What a sign-in reads of a user, with devices.labels_of."""
+
+    user: User
+    stored: StoredPassword
+    labels: Mapping[str, str] | None
+
+    def knows(self, device_id: str | None) -> bool:
+        return self.labels is not None and device_id in self.labels
+
+
+def find_with_password(spellings: Sequence[str]) -> Account | None:
+    """For checking a password.
+
+    None also if several users match. The first of ``spellings`` is as typed.
+    """
+    return read_with_password(spellings, any_case())
 
 
 @asks_database
-def read_with_password(
-    spellings: Sequence[str], device_id: str, collation: Collation | None
-) -> tuple[User, StoredPassword, bool] | None:
-    projection = {**current_state().projection, "password": 1, "passwordChangedAt": 1, **devices.projection(device_id)}
-    documents = _find(spellings, projection, collation)
-    if len(documents) != 1:
-        return None
-    return read_user(documents[0]), stored_password(documents[0]), devices.is_known(documents[0])
+def read_with_password(spellings: Sequence[str], collation: Collation | None) -> Account | None:
+    documents = _find(spellings, _projection_of_account(), collation)
+    return _read_account(documents[0]) if len(documents) == 1 else None
+
+
+@asks_database
+def find_account(user_id: str) -> Account | None:
+    """By id, for what follows a password or replaces it."""
+    document = collection().find_one({"_id": ObjectId(user_id)}, _projection_of_account())
+    return _read_account(document) if document else None
+
+
+def _projection_of_account() -> dict[str, int]:
+    return {**current_state().projection, **PASSWORD, **devices.LABELS}
+
+
+def _read_account(document: Mapping[str, Any]) -> Account:
+    return Account(read_user(document), stored_password(document), devices.labels_of(document))
 
 
 @asks_database
@@ -47,10 +72,21 @@ def find_by_email(spellings: Sequence[str]) -> User | None:
     return users[0] if users else None
 
 
+def find_recipient(spellings: Sequence[str]) -> Recipient | None:
+    """For a mail that a stranger asked for; None also if several users match: it is meant for none of them."""
+    return _read_recipient(spellings, any_case())
+
+
 @asks_database
-def find_holder(spellings: Sequence[str]) -> str | None:
-    """The id of the account that holds the e-mail, if there is one. The unique index decides in the end."""
-    return holder_of(spellings)
+def _read_recipient(spellings: Sequence[str], collation: Collation | None) -> Recipient | None:
+    documents = _find(spellings, RECIPIENT, collation)
+    return read_recipient(documents[0]) if len(documents) == 1 else None
+
+
+@asks_database
+def find_holder(spellings: Sequence[str], but_reserved_for: str | None = None) -> str | None:
+    """The id of the account that has the e-mail or keeps others from it. The unique index decides in the end."""
+    return holder_of(spellings, but_reserved_for)
 
 
 def _find(spellings: Sequence[str], projection: Mapping[str, Any], collation: Collation | None) -> list[dict[str, Any]]:

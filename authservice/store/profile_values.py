@@ -10,6 +10,9 @@ from uuid import UUID
 import bson
 from bson.decimal128 import Decimal128, create_decimal128_context
 
+from authservice.errors import Fault, ValidationFailed
+
+PROFILE_MAX_BYTES = 16_384  # as BSON
 _DEPTH_MAX = 32  # MongoDB refuses a document with more than 100 levels
 
 
@@ -68,9 +71,12 @@ def _number_or_time(value: object) -> Any:
     raise TypeError
 
 
-def stored_bytes(values: Mapping[str, Any]) -> int:
-    """The size of storable values in the document."""
-    return len(bson.encode(values))
+def require_small(values: Mapping[str, Any]) -> None:
+    """Raises ValidationFailed for storable values that are too large together."""
+    if len(bson.encode(values)) > PROFILE_MAX_BYTES:
+        raise ValidationFailed(
+            [Fault("", "too_large", f"All fields together have at most {PROFILE_MAX_BYTES:,} bytes.")]
+        )
 
 
 def plain(value: Any) -> Any:

@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 class TimeBudget:
     """How much of a request's time the database may use.
 
-    The client's timeout applies to all operations of a request together: three operations that each almost time out
-    would make the answer too late. Waiting for a connection may use half of it on top. Hashing does not count.
+    The client's timeout applies to all operations of a request together, and to their waits for a connection: three
+    operations that each almost time out would make the answer too late. At most half of it is for waiting. Hashing does
+    not count. The driver may take half a second more: it looks for a server in steps of that length.
     """
 
     __slots__ = ("_is_first_timed", "_timeout_seconds", "query_seconds", "wait_seconds")
@@ -50,13 +51,14 @@ class TimeBudget:
         return max(self._timeout_seconds / 2 - self.wait_seconds, 0)
 
     def deadline(self) -> AbstractContextManager[None]:
-        """The deadline of the next operation. The first one may use the client's own timeout.
+        """The deadline of the next operation. The first one may use the client's own timeout, if it is one command.
 
         Raises DatabaseUnavailable if no time is left.
         """
-        if self._timeout_seconds is None or (self._is_first_timed and not self.query_seconds):
+        spent = self.query_seconds + self.wait_seconds
+        if self._timeout_seconds is None or (self._is_first_timed and not spent):
             return _NO_DEADLINE
-        left = self._timeout_seconds - self.query_seconds
+        left = self._timeout_seconds - spent
         if left <= 0:
             raise DatabaseUnavailable
         return pymongo.timeout(left)
@@ -168,9 +170,9 @@ def asks_database(function: Callable[P, T]) -> Callable[P, T]:
     def ask(*args: P.args, **kwargs: P.kwargs) -> T:
         resilience = current_state().resilience
         budget = resilience.budget()
-        deadline = budget.deadline()
         resilience.bulkhead.acquire(budget)
         try:
+            deadline = budget.deadline()
             resilience.breaker.check()
             started = time.perf_counter()
             answered = True

@@ -12,8 +12,9 @@ from pymongo.collection import Collection
 
 from authservice.errors import DatabaseUnavailable
 from authservice.state import current_state
+from authservice.store.clock import now
 from authservice.store.resilience import asks_database, charge_query, charge_wait
-from authservice.store.users import User, now, read_user
+from authservice.store.users import User, read_user
 
 _BATCH_MAX = 64  # lookups in one read: docs/decisions/0006-lookup-batches.md
 _OPEN_SECONDS = 0.005  # at most, if a worker is never idle

@@ -1,22 +1,31 @@
 """The sessions inside the user's document: start, rotate, end.
 
 sessions: [ { id, refreshJti, previousJti, rotatedAt, createdAt, lastUsedAt, expiresAt, userAgent, ip,
-              deviceId } ]
+              deviceId, authenticatedAt, amr } ]
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from pymongo.errors import WriteError
 
 from authservice.state import current_state
 from authservice.store import devices
+from authservice.store.clock import now
 from authservice.store.devices import Device
+from authservice.store.mails import Mail, pushed
 from authservice.store.resilience import asks_database
-from authservice.store.users import StoredPassword, User, collection, now, read_user
+from authservice.store.spending import Spending
+from authservice.store.users import StoredPassword, User, collection, read_user, update_lists
+
+BY_PASSWORD = ("pwd",)
+_ONE_STEP: tuple[Mapping[str, Any], ...] = (  # two steps are off, or another stack keeps lists there
+    {"twoStep.totp.confirmedAt": {"$not": {"$type": "date"}}},
+    {"twoStep": {"$type": "array"}},
+    {"twoStep.totp": {"$type": "array"}},
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Session:
     user_agent: str
     ip: str | None
     device_id: str | None  # None for a session from before devices were kept
+    authenticated_at: datetime  # the last time that the user proved who it is; a refresh proves nothing
+    amr: tuple[str, ...]  # how, in the words of RFC 8176
 
 
 @asks_database
@@ -43,50 +54,71 @@ def start(
     keep: int,
     renewed_hash: str | None,
     device: Device,
+    notice: Mail | None,
     *,
     is_known: bool,
+    spending: Spending | None = None,
 ) -> bool:
-    """Add a session and its device, and store a renewed hash, in one write.
+    """Add a session and its device, store a renewed hash, and tell the user by mail, in one write.
 
     Drops all but the ``keep`` most recently used sessions. False if the password changed, the device was added or
-    forgotten, or the user was disabled or deleted, since the password was checked.
+    forgotten, or the user was disabled or deleted, since the password was checked; and if ``spending`` is not met, or
+    without it, if two steps are on.
     """
-    renewed = {"password": renewed_hash, "passwordChangedAt": now()} if renewed_hash is not None else {}
+    renewed = {"password": renewed_hash, "passwordRenewedAt": now()} if renewed_hash is not None else {}
     unchanged = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
-    device_unchanged, update = devices.seen(device, is_known=is_known)
-    pushed = {"sessions": {"$each": [_entry(session)], "$sort": {"lastUsedAt": 1}, "$slice": -keep}}
-    update["$push"] = {**update.get("$push", {}), **pushed}
-    if renewed:
-        update["$set"] = {**update.get("$set", {}), **renewed}
-    condition = {**unchanged, **device_unchanged}
-    try:
-        return collection().update_one(condition, update).modified_count == 1
-    except WriteError:
-        # Another stack stored something else under these names. What is not a list makes room for ours.
-        for name in ("sessions", "devices"):
-            no_list = {**unchanged, name: {"$not": {"$type": "array"}}}
-            collection().update_one(no_list, {"$set": {name: []}})
-        return collection().update_one(condition, update).modified_count == 1
+    started = {"sessions": {"$each": [_entry(session)], "$sort": {"lastUsedAt": 1}, "$slice": -keep}}
+    told = pushed(notice, *(spending.mails if spending else ()))
+    own = Spending(unchanged, {"$push": {**started, **told}, "$set": renewed})
+    write = own.joined(devices.seen(device, is_known=is_known)).joined(spending)
+    # Not one write with $or, which reads all users in the embedded server.
+    return any(
+        update_lists({**write.condition, **one_of}, write.update, write.array_filters)
+        for one_of in (({},) if spending else _ONE_STEP)
+    )
 
 
 @asks_database
-def change_password(user_id: str, checked: StoredPassword, new_hash: str, own_id: str, successor: Session) -> bool:
-    """Store a new hash, and replace all sessions by one new session, in one write.
+def change_password(
+    user_id: str, checked: StoredPassword, new_hash: str, own_id: str, successor: Session, notice: Mail | None
+) -> bool:
+    """Store a new hash, replace all sessions by one new session, and tell the user by mail, in one write.
 
     False if the password changed, or the session ``own_id`` ended, since the password was checked.
     """
-    written = collection().update_one(
-        {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None, "sessions.id": own_id},
-        {"$set": {"password": new_hash, "passwordChangedAt": now(), "sessions": [_entry(successor)]}},
-    )
-    return written.modified_count == 1
+    condition = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None, "sessions.id": own_id}
+    changes = {"password": new_hash, "passwordChangedAt": now(), "sessions": [_entry(successor)]}
+    cancelled = {"emailChange": ""}  # it may be a thief's
+    return update_lists(condition, {"$set": changes, "$unset": cancelled, "$push": pushed(notice)})
+
+
+@asks_database
+def authenticate_again(
+    user_id: str,
+    session_id: str,
+    checked: StoredPassword | None,
+    moment: datetime,
+    amr: Sequence[str],
+    spending: Spending | None = None,
+) -> bool:
+    """Write into a session when and how its user has proven it again, in one write with what that spends.
+
+    False if the session has ended, the password changed since it was ``checked``, or ``spending`` is not met.
+    """
+    alive = {"$elemMatch": {"id": session_id, "expiresAt": {"$gt": moment}}}
+    unchanged = {"password": checked.hash} if checked else {}
+    condition = {"_id": ObjectId(user_id), "disabledAt": None, "sessions": alive, **unchanged}
+    proven = {"sessions.$[own].authenticatedAt": moment, "sessions.$[own].amr": [*amr]}
+    told = pushed(*(spending.mails if spending else ()))
+    write = Spending(condition, {"$set": proven, "$push": told}, ({"own.id": session_id},)).joined(spending)
+    return update_lists(write.condition, write.update, write.array_filters)
 
 
 @asks_database
 def find(user_id: str, session_id: str) -> tuple[User, Session] | None:
     """An enabled user and the session, for a refresh."""
     projection = {**current_state().projection, "sessions": {"$elemMatch": {"id": session_id}}}
-    condition = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
+    condition = with_session(user_id, session_id)
     document = collection().find_one(condition, projection)
     return (read_user(document), _session(document["sessions"][0])) if document else None
 
@@ -148,6 +180,11 @@ def end_all_and_forget_devices(user_id: str) -> bool:
     return False
 
 
+def with_session(user_id: str, session_id: str) -> dict[str, Any]:
+    """The condition of a write that only an enabled user with this session may cause."""
+    return {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
+
+
 def _entry(session: Session) -> dict[str, Any]:
     return {
         "id": session.id,
@@ -160,10 +197,14 @@ def _entry(session: Session) -> dict[str, Any]:
         "userAgent": session.user_agent,
         "ip": session.ip,
         "deviceId": session.device_id,
+        "authenticatedAt": session.authenticated_at,
+        "amr": [*session.amr],
     }
 
 
 def _session(stored: Mapping[str, Any]) -> Session:
+    """A session from before authenticatedAt and amr were kept began with a password."""
+    authenticated_at, amr = stored.get("authenticatedAt"), stored.get("amr")
     return Session(
         id=stored["id"],
         refresh_id=stored["refreshJti"],
@@ -175,4 +216,6 @@ def _session(stored: Mapping[str, Any]) -> Session:
         user_agent=stored["userAgent"],
         ip=stored["ip"],
         device_id=stored.get("deviceId"),
+        authenticated_at=authenticated_at if isinstance(authenticated_at, datetime) else stored["createdAt"],
+        amr=tuple(word for word in amr if isinstance(word, str)) if isinstance(amr, list) else BY_PASSWORD,
     )

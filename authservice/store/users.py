@@ -1,36 +1,42 @@
 """The user's document in the collection FLASK_USERS_COLLECTION: the tutorial's fields, and what we add.
 
 { _id, email, password,                                       <- the tutorial's own fields
-  createdAt, passwordChangedAt, roles: [], disabledAt?, sessions: [], devices: [],
+  createdAt, passwordChangedAt, passwordRenewedAt?, roles: [], disabledAt?, emailVerifiedAt?, language?,
+  sessions: [], devices: [], mails?: [], emailChange?, formerEmails?: [],
+  verification?: {},                                          <- store/verifications.py
+  twoStep?: {}, passkeys?: [], passkeyChallengeAt?,           <- store/factors.py, store/passkeys.py
   profile?: {}                                                <- the fields of FLASK_PROFILE }
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, WriteError
 
-from authservice.config import ROLES_MAX
 from authservice.errors import DatabaseUnavailable
 from authservice.state import current_state
 from authservice.store import indexes
+from authservice.store.clock import now
 from authservice.store.resilience import asks_database
 
-_PUBLIC = {"email": 1, "roles": 1, "createdAt": 1, "disabledAt": 1}
+_PUBLIC = dict.fromkeys(
+    ("email", "roles", "createdAt", "disabledAt", "emailVerifiedAt", "language", "twoStep.totp.confirmedAt"), 1
+)
 ADMIN = indexes.ADMIN
-_BELOW_ALL_IDS = "0" * 24
+PASSWORD = dict.fromkeys(("password", "passwordChangedAt", "passwordRenewedAt"), 1)  # what stored_password reads
 
 
 @dataclass(frozen=True)
 class User:
     """What the service knows about a user and may show.
 
-    ``profile`` has the app's own fields, under their names in the database.
+    ``profile`` has the app's own fields, under their names in the database. ``language`` is that of the user's mails.
+    ``has_second_step``: the password alone does not sign in.
 
         user = current_user()
         user.id, user.email, user.roles  # "5c0dc18d349bc9479600c171", "natalie@example.com", ("editor",)
@@ -41,7 +47,10 @@ class User:
     roles: tuple[str, ...]
     created_at: datetime | None
     is_disabled: bool
+    email_verified: bool = False
+    language: str | None = None
     profile: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    has_second_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,29 +64,43 @@ class StoredPassword:
 NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
 
 
+def new_id() -> str:
+    return str(ObjectId())
+
+
 @asks_database
 def insert(
-    email: str, spellings: Sequence[str], password_hash: str, profile: Mapping[str, Any] | None = None
+    email: str,
+    spellings: Sequence[str],
+    password_hash: str,
+    profile: Mapping[str, Any] | None = None,
+    *,
+    is_verified: bool = False,
+    user_id: str | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> User | None:
-    """Write a new user; None if the e-mail is taken, in one of its ``spellings``.
+    """Write a new user; None if the e-mail is taken, in one of its ``spellings``. ``is_verified``: it is the user's.
 
-    Raises DatabaseUnavailable before indexes.ensure_indexes().
+    ``more`` are other fields of ours. Raises DatabaseUnavailable before indexes.ensure_indexes().
     """
     if not indexes.are_there():
         raise DatabaseUnavailable
     # If documents of another stack keep the case-insensitive index from being unique, it does not refuse duplicates.
-    if not indexes.any_case_is_unique() and holder_of(spellings):
+    if (reserver_of if indexes.any_case_is_unique() else holder_of)(spellings):
         return None
     moment = now()
     document: dict[str, Any] = {
-        "_id": ObjectId(),
+        "_id": ObjectId(user_id),
         "email": email,
         "password": password_hash,
         "createdAt": moment,
         "passwordChangedAt": moment,
         "roles": [],
         "sessions": [],
+        **(more or {}),
     }
+    if is_verified:
+        document["emailVerifiedAt"] = moment
     if profile:
         document["profile"] = profile
     try:
@@ -89,9 +112,25 @@ def insert(
     return read_user(document)
 
 
-def holder_of(emails: Sequence[str]) -> str | None:
-    """The id of a document that has one of the e-mails, in any case. Call it only if the indexes exist."""
-    condition = {"email": {"$in": [*emails]}}
+def holder_of(emails: Sequence[str], but_reserved_for: str | None = None) -> str | None:
+    """The id of a document that has one of the e-mails, in any case, or has it reserved because it gave it up lately.
+
+    ``but_reserved_for``: the user who may have back what that user gave up. Call it only if the indexes exist.
+    """
+    # In this order: an e-mail is given up in one write, so it is found by the one or the other.
+    return _find_id({"email": {"$in": [*emails]}}) or reserver_of(emails, but_reserved_for)
+
+
+def reserver_of(emails: Sequence[str], but: str | None = None) -> str | None:
+    # Not $elemMatch, which knows no collation in the embedded server. So an e-mail may stay reserved for longer if its
+    # user has given up another one since.
+    condition: dict[str, Any] = {"formerEmails.email": {"$in": [*emails]}, "formerEmails.until": {"$gt": now()}}
+    if but:
+        condition["_id"] = {"$ne": ObjectId(but)}
+    return _find_id(condition)
+
+
+def _find_id(condition: Mapping[str, Any]) -> str | None:
     document = collection().find_one(condition, {"_id": 1}, collation=indexes.ANY_CASE)
     return str(document["_id"]) if document else None
 
@@ -110,101 +149,50 @@ def _find(user_id: ObjectId) -> User | None:
 @asks_database
 def find_password(user_id: str) -> StoredPassword:
     """NO_PASSWORD if there is no such user."""
-    document = collection().find_one({"_id": ObjectId(user_id)}, {"password": 1, "passwordChangedAt": 1})
+    document = collection().find_one({"_id": ObjectId(user_id)}, PASSWORD)
     return stored_password(document) if document else NO_PASSWORD
 
 
 @asks_database
-def page(after: str | None, limit: int) -> list[User]:
-    """Users in the order of their ids, after the id ``after``."""
-    condition = {"_id": {"$gt": ObjectId(after or _BELOW_ALL_IDS)}}  # MongoDB compares only ids of the same type
-    found = collection().find(condition, current_state().projection).sort("_id", 1).limit(limit)
-    return [read_user(document) for document in found]
+def verify(user: User) -> bool:
+    """Remember that the e-mail is the user's. False if there is no such user, or the e-mail has changed."""
+    condition = {"_id": ObjectId(user.id), "email": user.email}
+    return collection().update_one(condition, {"$set": {"emailVerifiedAt": now()}}).matched_count == 1
 
 
 @asks_database
-def set_password(user_id: str, new_hash: str) -> bool:
-    """Store a new hash and end every session, in one write. False if there is no such user."""
-    update = {"$set": {"password": new_hash, "passwordChangedAt": now(), "sessions": []}}
-    return collection().update_one({"_id": ObjectId(user_id)}, update).matched_count == 1
-
-
-@asks_database
-def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: bool | None = None) -> bool:
-    """Set what is not None, in one write. Disabling also ends every session and forgets every device.
-
-    False if there is no such user."""
-    update: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
-    if roles is not None:
-        update["$set"]["roles"] = [*roles]
-    if is_disabled is True:
-        update["$set"].update(disabledAt=now(), sessions=[], devices=[])
-    if is_disabled is False:
-        update["$unset"]["disabledAt"] = ""
-    given = {operator: fields for operator, fields in update.items() if fields}
-    return collection().update_one({"_id": ObjectId(user_id)}, given).matched_count == 1
-
-
-@asks_database
-def change_profile(user_id: str, session_id: str, known: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
-    """Set the members of the profile in ``changes``, if the others are still as ``known``.
+def change_profile(
+    user_id: str, session_id: str, known: Mapping[str, Any], changes: Mapping[str, Any], own: Mapping[str, Any]
+) -> bool:
+    """Set the members of the profile in ``changes``, if the others are still as ``known``, and our fields in ``own``.
 
     False if they are not, or the session has ended. If another stack stored something else there, it is replaced.
     """
     alive = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
+    if not changes:
+        return collection().update_one(alive, {"$set": {**own}}).matched_count == 1
     unchanged: dict[str, Any] = {}
     for path in current_state().projection:
         name = path.removeprefix("profile.")
         if name != path and name not in changes:
             unchanged[path] = {"$eq": known[name]} if name in known else {"$exists": False}
-    update = {"$set": {f"profile.{name}": value for name, value in changes.items()}}
+    update = {"$set": {**own, **{f"profile.{name}": value for name, value in changes.items()}}}
     with suppress(WriteError):  # the profile is not an object
         if collection().update_one({**alive, **unchanged}, update).matched_count == 1:
             return True
     no_object: tuple[dict[str, Any], ...] = ({"$type": "array"}, {"$not": {"$type": "object"}, "$exists": True})
     return not known and any(
-        collection().update_one({**alive, "profile": other}, {"$set": {"profile": {**changes}}}).matched_count == 1
+        collection().update_one({**alive, "profile": other}, {"$set": {**own, "profile": {**changes}}}).matched_count
+        == 1
         for other in no_object
     )
 
 
 @asks_database
-def grant(user_id: str, role: str) -> bool:
-    """False if there is no such user, or the user has ROLES_MAX roles already."""
-    with_room = {"_id": ObjectId(user_id), f"roles.{ROLES_MAX - 1}": {"$exists": False}}
-    try:
-        return collection().update_one(with_room, {"$addToSet": {"roles": role}}).matched_count == 1
-    except WriteError:  # another stack stored something that is not a list; ours replaces it
-        no_list = {"_id": ObjectId(user_id), "roles": {"$not": {"$type": "array"}}}
-        return collection().update_one(no_list, {"$set": {"roles": [role]}}).matched_count == 1
-
-
-@asks_database
-def revoke(user_id: str, role: str) -> bool:
-    """False if there is no such user."""
-    lists = {"_id": ObjectId(user_id), "roles": {"$type": "array"}}
-    return (
-        collection().update_one(lists, {"$pull": {"roles": role}}).matched_count == 1
-        or collection().find_one({"_id": ObjectId(user_id)}, {"_id": 1}) is not None
-    )
-
-
-@asks_database
-def is_last_admin(user_id: str) -> bool:
-    """Whether no other enabled user has the role admin."""
-    others = {
-        "roles": ADMIN,
-        "roles.0": {"$exists": True},  # a list: text that another stack stored is not a role
-        "disabledAt": None,
-        "_id": {"$ne": ObjectId(user_id), "$type": "objectId"},
-    }
-    return collection().find_one(others, {"_id": 1}) is None
-
-
-@asks_database
-def delete(user_id: str, checked: StoredPassword | None = None) -> bool:
-    """False if there is no such user, or the password has changed since it was checked."""
+def delete(user_id: str, checked: StoredPassword | None = None, session_id: str | None = None) -> bool:
+    """False if there is no such user, the password has changed since it was checked, or the session has ended."""
     condition = {"_id": ObjectId(user_id)} | ({"password": checked.hash} if checked else {})
+    condition |= {"sessions.id": session_id} if session_id else {}
     return collection().delete_one(condition).deleted_count == 1
 
 
@@ -217,9 +205,31 @@ def collection() -> Collection[dict[str, Any]]:
     return current_state().users
 
 
+def update_lists(
+    condition: Mapping[str, Any],
+    update: Mapping[str, Mapping[str, Any]],
+    array_filters: Sequence[Mapping[str, Any]] = (),
+) -> bool:
+    """One write that changes lists of a user. False if no user meets the condition. Call it within an operation.
+
+    If another stack stored something else than a list under the name of one, it makes room, and nobody is locked out.
+    """
+    given = {operator: fields for operator, fields in update.items() if fields}
+    filters = [*array_filters] or None
+    try:
+        return collection().update_one(condition, given, array_filters=filters).matched_count == 1
+    except WriteError:
+        for name in (*update.get("$push", ()), *update.get("$pull", ())):
+            no_list = {**condition, name: {"$exists": True, "$not": {"$type": "array"}}}
+            collection().update_one(no_list, {"$set": {name: []}})
+        return collection().update_one(condition, given, array_filters=filters).matched_count == 1
+
+
 def read_user(document: Mapping[str, Any]) -> User:
-    """Also reads documents of other stacks: roles or times that are missing or malformed count as absent."""
+    """Also reads documents of other stacks: parts that are missing or malformed count as absent."""
     roles, created_at, profile = document.get("roles"), document.get("createdAt"), document.get("profile")
+    language, two_step = document.get("language"), document.get("twoStep")
+    totp = two_step.get("totp") if isinstance(two_step, dict) else None
     if not isinstance(created_at, datetime):
         created_at = document["_id"].generation_time  # an ObjectId contains its time
     return User(
@@ -228,15 +238,13 @@ def read_user(document: Mapping[str, Any]) -> User:
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
         created_at=created_at,
         is_disabled=document.get("disabledAt") is not None,
+        email_verified=isinstance(document.get("emailVerifiedAt"), datetime),
+        language=language if isinstance(language, str) else None,
         profile=profile if isinstance(profile, dict) else {},
+        has_second_step=isinstance(totp, dict) and isinstance(totp.get("confirmedAt"), datetime),
     )
 
 
 def stored_password(document: Mapping[str, Any]) -> StoredPassword:
-    return StoredPassword(document.get("password"), "passwordChangedAt" not in document)
-
-
-def now() -> datetime:
-    """In milliseconds, as MongoDB stores it, so that answers equal what is stored."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    is_ours = "passwordChangedAt" in document or "passwordRenewedAt" in document
+    return StoredPassword(document.get("password"), is_legacy=not is_ours)

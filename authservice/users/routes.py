@@ -1,4 +1,4 @@
-"""/users: sign up, the tutorial's guarded test route, and your own account."""
+"""/users: the tutorial's guarded test route, and your own account."""
 
 from typing import Any
 
@@ -7,61 +7,31 @@ from flask import Response, request
 from authservice import errors
 from authservice.auth.routes import token_answer
 from authservice.auth.schemas import TokenSchema, UserSchema
-from authservice.security import proof_of_work
 from authservice.store.users import User
 from authservice.users import service
 from authservice.users.schemas import (
-    ChallengeSchema,
     DeletionSchema,
     DeviceListSchema,
     MessageSchema,
     PasswordChangeSchema,
     ProfileChangeSchema,
-    SignUpSchema,
 )
 from authservice.web.blueprint import OF_BODY, Blueprint, no_content
 from authservice.web.clients import current_client
 from authservice.web.cookies import own_refresh_cookie
 from authservice.web.documentation import REQUESTED_WITH, SETS_COOKIE
-from authservice.web.guards import OF_GUARD, SECURITY, current_session_id, current_user, jwt_required
+from authservice.web.guards import (
+    OF_GUARD,
+    OF_GUARD_AT_ANY_LEVEL,
+    SECURITY,
+    current_session_id,
+    current_user,
+    jwt_required,
+    jwt_required_at_any_level,
+)
+from authservice.web.step_up import RECENT_SECONDS, require_authentication
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
-# Registered only for an app that has a profile.
-profile_blueprint = Blueprint("profile", __name__, url_prefix="/users", description="Fields that the app has added")
-# Registered only for an app that requires proofs of work.
-challenge_blueprint = Blueprint("challenge", __name__, url_prefix="/users", description="Proof of work")
-
-
-@blueprint.route("", methods=["POST"])
-@blueprint.arguments(SignUpSchema)
-@blueprint.response(201, UserSchema, headers={"Location": {"schema": {"type": "string"}, "example": "/users/me"}})
-@blueprint.refusals(
-    *OF_BODY,
-    errors.EmailTaken,
-    errors.TooManyAttempts,
-    errors.HashingBusy,
-    errors.UsersCollectionUnfit,
-    errors.DatabaseUnavailable,
-)
-def sign_up(body: dict[str, Any]) -> tuple[User, dict[str, str]]:
-    """Sign up: create an account
-
-    It does not sign in: send the same e-mail and password to signIn.
-    """
-    service.require_proof(body.get("altcha"))
-    user = service.sign_up(body["email"], body["password"], body.get("profile"), current_client())
-    return user, {"Location": f"{request.script_root}/users/me"}
-
-
-@challenge_blueprint.route("/challenge")
-@challenge_blueprint.response(200, ChallengeSchema)
-@challenge_blueprint.refusals()
-def issue_challenge() -> dict[str, Any]:
-    """Issue a challenge to a client that wants to sign up
-
-    ALTCHA's widget solves it. The solution is good for one sign-up within ten minutes, also if that is refused.
-    """
-    return proof_of_work.issue_challenge()
 
 
 @blueprint.route("/test")
@@ -77,9 +47,9 @@ def try_token() -> dict[str, str]:
 
 
 @blueprint.route("/me")
-@jwt_required()
+@jwt_required_at_any_level()
 @blueprint.response(200, UserSchema)
-@blueprint.refusals(*OF_GUARD, security=SECURITY)
+@blueprint.refusals(*OF_GUARD_AT_ANY_LEVEL, security=SECURITY)
 def show_me() -> User:
     """Show who is signed in
 
@@ -88,17 +58,18 @@ def show_me() -> User:
     return current_user()
 
 
-@profile_blueprint.route("/me", methods=["PATCH"])
+@blueprint.route("/me", methods=["PATCH"])
 @jwt_required()
-@profile_blueprint.arguments(ProfileChangeSchema)
-@profile_blueprint.response(200, UserSchema)
-@profile_blueprint.refusals(*OF_GUARD, *OF_BODY, security=SECURITY)
+@blueprint.arguments(ProfileChangeSchema)
+@blueprint.response(200, UserSchema)
+@blueprint.refusals(*OF_GUARD, *OF_BODY, security=SECURITY)
 def change_profile(body: dict[str, Any]) -> User:
-    """Change your profile
+    """Change the language of your mails, and what the app has added
 
     What is not sent stays as it is.
     """
-    return service.change_profile(current_user(), current_session_id(), body["profile"])
+    own = {name: body[name] for name in ("language",) if name in body}
+    return service.change_profile(current_user(), current_session_id(), body.get("profile", {}), own)
 
 
 @blueprint.route("/me/password", methods=["PUT"])
@@ -118,16 +89,19 @@ def change_password(body: dict[str, str]) -> Response:
     """Change your password
 
     It ends all of your sessions and starts a new one: the tokens in the answer replace all earlier ones. With the
-    refresh cookie and the header X-Requested-With, the new refresh token is in the cookie.
+    refresh cookie and the header X-Requested-With, the new refresh token is in the cookie. Without `currentPassword` it
+    needs a recent sign-in, and with two steps on always a session that took both.
     """
+    require_authentication(None if "currentPassword" in body else RECENT_SECONDS)
     replaced = own_refresh_cookie()
     signed_in = service.change_password(
         current_user(),
         current_session_id(),
-        body["currentPassword"],
+        body.get("currentPassword"),
         body["newPassword"],
         current_client(),
         request.user_agent.string,
+        request.headers.get("Accept-Language"),
         replaced,
     )
     return token_answer(signed_in, by_cookie=replaced is not None)
@@ -175,7 +149,9 @@ def forget_device(device_id: str) -> Response:
 def delete_account(body: dict[str, str]) -> Response:
     """Delete your account
 
-    It deletes everything in the account and cannot be undone.
+    It deletes everything in the account and cannot be undone. Without `currentPassword` it needs a recent sign-in, and
+    with two steps on always a session that took both.
     """
-    service.delete_account(current_user(), body["currentPassword"], current_client())
+    require_authentication(None if "currentPassword" in body else RECENT_SECONDS)
+    service.delete_account(current_user(), current_session_id(), body.get("currentPassword"), current_client())
     return no_content()

@@ -2,49 +2,33 @@
 
 from marshmallow import Schema, fields
 
-from authservice.web.fields import NewEmail, NewPassword, Password, Text
+from authservice.web.fields import Language, NewPassword, Password
 from authservice.web.parsing import Body
 from authservice.web.profile import ProfiledBody
-
-
-class SignUpSchema(ProfiledBody):
-    email = NewEmail(required=True)
-    password = NewPassword(required=True)
-    altcha = Text(
-        metadata={
-            "description": "The solution of a challenge, as ALTCHA's widget writes it: required if FLASK_PROOF_OF_WORK"
-            " is on, else ignored",
-            "example": "eyJjaGFsbGVuZ2UiOiAuLi59",
-        }
-    )
-
-
-class ChallengeParametersSchema(Schema):
-    algorithm = fields.String(required=True, metadata={"example": "PBKDF2/SHA-256"})
-    nonce = fields.String(required=True)
-    salt = fields.String(required=True)
-    cost = fields.Integer(required=True, metadata={"example": 1_000})
-    keyLength = fields.Integer(required=True, metadata={"example": 32})
-    keyPrefix = fields.String(required=True, metadata={"example": "000"})
-    expiresAt = fields.Integer(required=True, metadata={"description": "In seconds since the epoch"})
-
-
-class ChallengeSchema(Schema):
-    parameters = fields.Nested(ChallengeParametersSchema, required=True)
-    signature = fields.String(required=True)
 
 
 class ProfileChangeSchema(ProfiledBody):
     is_change = True
 
+    language = Language(
+        allow_none=True,
+        metadata={
+            "description": "One of FLASK_MAIL_LANGUAGES for your mails; null: as the browser asks",
+            "example": "en",
+        },
+    )
+
+
+_WITHOUT_PASSWORD = {"description": "May be left out soon after a sign-in or step-up"}
+
 
 class PasswordChangeSchema(Body):
-    currentPassword = Password(required=True)
+    currentPassword = Password(metadata=_WITHOUT_PASSWORD)
     newPassword = NewPassword(required=True, metadata={"example": "an even longer secret"})
 
 
 class DeletionSchema(Body):
-    currentPassword = Password(required=True)
+    currentPassword = Password(metadata=_WITHOUT_PASSWORD)
 
 
 class DeviceSchema(Schema):

@@ -67,9 +67,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return document
 
 
-def no_content(headers: Mapping[str, str] | None = None) -> Response:
-    """A 204 without a media type: it has no body."""
-    response = Response(status=204, headers=headers)
+def no_content(headers: Mapping[str, str] | None = None, status: int = 204) -> Response:
+    """An answer without a media type: it has no body."""
+    response = Response(status=status, headers=headers)
     del response.headers["Content-Type"]
     return response
 

@@ -114,6 +114,18 @@ class NewPassword(Password):
     }
 
 
+def _check_language(language: str) -> None:
+    languages: tuple[str, ...] = current_state().settings["MAIL_LANGUAGES"]
+    if language not in languages:
+        raise ValidationError(fault("unknown_value", f"Send {' or '.join(languages)}."))
+
+
+class Language(Text):
+    """One of MAIL_LANGUAGES, as they are written there."""
+
+    checks = (_check_language,)
+
+
 class Choice(Text):
     """One of a few words."""
 
@@ -138,6 +150,16 @@ class Number(fields.Integer):
             metadata={**metadata, "minimum": lowest, "maximum": highest},
             **kwargs,
         )
+
+
+class Credential(fields.Dict):
+    """What a passkey has answered, as ``PublicKeyCredential.toJSON()`` gives it. The service reads it strictly."""
+
+    default_error_messages = {**_TEXT_MESSAGES, "invalid": fault("wrong_type", "Send an object.")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        described = {"description": "The `PublicKeyCredential` of the browser, by its `toJSON()`"}
+        super().__init__(keys=fields.String(), metadata=described, **kwargs)
 
 
 class Flag(fields.Boolean):

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import jwt as pyjwt
@@ -15,7 +15,8 @@ from authservice.errors import Refusal
 from authservice.limits import budgets
 from authservice.limits.clients import Client
 from authservice.security import tokens
-from authservice.store import session_batch
+from authservice.security.claims import AAL2
+from authservice.store import factors, session_batch
 from authservice.store.users import User
 from authservice.web import problems
 from authservice.web.clients import current_client
@@ -27,7 +28,8 @@ T = TypeVar("T")
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 SECURITY_BY_COOKIE: list[dict[str, list[str]]] = [{"refreshCookie": []}]
 SECURITY_BY_BODY: list[dict[str, list[str]]] = [{}]  # OpenAPI has no scheme for a token in the body
-OF_GUARD = (errors.TokenMissing, errors.TokenInvalid, errors.TokenExpired, errors.DatabaseUnavailable)
+OF_GUARD_AT_ANY_LEVEL = (errors.TokenMissing, errors.TokenInvalid, errors.TokenExpired, errors.DatabaseUnavailable)
+OF_GUARD = (*OF_GUARD_AT_ANY_LEVEL, errors.StepUpRequired)
 
 
 def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
@@ -41,7 +43,12 @@ def jwt_required() -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
         @jwt_required()
         def todos(): ...
     """
-    return _guard(_authenticate)
+    return guarded_by(_authenticate_at_required_level)
+
+
+def jwt_required_at_any_level() -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+    """``jwt_required`` without FLASK_SECOND_FACTOR_ROLES: for routes that lead to a second factor."""
+    return guarded_by(_authenticate)
 
 
 def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
@@ -59,7 +66,25 @@ def roles_required(*roles: str) -> Callable[[Callable[P, T]], Callable[P, T | Re
         if not set(roles) <= set(current_user().roles):
             raise errors.RoleMissing
 
-    return _guard(require_roles)
+    return guarded_by(require_roles)
+
+
+def verified_email_required() -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+    """Beneath ``jwt_required``: only users pass who have proven their address; others get 403 ``email_unverified``.
+
+        @app.post("/invitations")
+        @jwt_required()
+        @verified_email_required()
+        def invite(): ...
+
+    It works beneath flask-jwt-extended's own guard too, as ``roles_required`` does.
+    """
+
+    def require_verified_email() -> None:
+        if not current_user().email_verified:
+            raise errors.EmailUnverified
+
+    return guarded_by(require_verified_email)
 
 
 def limited(
@@ -86,7 +111,7 @@ def limited(
     def limit(route: Callable[P, T]) -> Callable[P, T | Response]:
         name = f"{route.__module__}.{route.__qualname__} {rate}"
         # Views that one factory made have the same name, so the endpoint tells them apart.
-        return _guard(lambda: budgets.for_route(f"{name} {request.endpoint}", parsed, _caller(by)))(route)
+        return guarded_by(lambda: budgets.for_route(f"{name} {request.endpoint}", parsed, _caller(by)))(route)
 
     return limit
 
@@ -95,7 +120,7 @@ def _caller(by: str) -> Client | str:
     return current_client() if by == "client" else current_user().id
 
 
-def _guard(check: Callable[[], None]) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
+def guarded_by(check: Callable[[], None]) -> Callable[[Callable[P, T]], Callable[P, T | Response]]:
     """Refusals of the check are answered and not raised: an app may have a handler of its own for all exceptions."""
 
     def guard(route: Callable[P, T]) -> Callable[P, T | Response]:
@@ -112,6 +137,17 @@ def _guard(check: Callable[[], None]) -> Callable[[Callable[P, T]], Callable[P, 
         return guarded
 
     return guard
+
+
+def _authenticate_at_required_level() -> None:
+    _authenticate()
+    _require_second_factor(g.authservice_user, g._jwt_extended_jwt)
+
+
+def _require_second_factor(user: User, claims: Mapping[str, Any]) -> None:
+    """Raises StepUpRequired."""
+    if factors.are_needed_by(user) and claims.get("acr") != AAL2:
+        raise errors.StepUpRequired(None, AAL2)
 
 
 def _authenticate() -> None:
@@ -191,6 +227,7 @@ def _find_user(header: dict[str, Any], claims: dict[str, Any]) -> User | None:
     user = session_batch.find_user(claims["sub"], claims["sid"])
     if user is not None:
         g.authservice_user, g.authservice_session_id = user, claims["sid"]
+        _require_second_factor(user, claims)
     return user
 
 

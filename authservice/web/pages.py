@@ -10,15 +10,19 @@ from flask import Blueprint, Response, redirect, request, send_from_directory
 from werkzeug.wrappers import Response as BaseResponse
 
 from authservice.config import checkout
+from authservice.state import current_state
+from authservice.web import outbox
 from authservice.web.readme import IMAGES_URL, render
 
 STATIC = Path(__file__).parent.parent / "static"
 CLIENT = STATIC / "client"  # built from client/ by tools/build_client.py
 IMAGES = STATIC.parent.parent / "docs" / "images"  # in the repository
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
-NONCE_PLACEHOLDER = "__CSP_NONCE__"  # in client/index.html
+NONCE_PLACEHOLDER, PASSKEY_PLACEHOLDER = "__CSP_NONCE__", "__PASSKEY_RP_ID__"  # in client/index.html
+OUTBOX_PLACEHOLDER = "<!-- OUTBOX -->"  # in home.html
 IMMUTABLE = "public, max-age=31536000, immutable"  # for names that hold a hash of the content
 
+_OUTBOX = '<li><a href="outbox">Outbox</a> <span>mails that would be sent if there were a mail server</span></li>'
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,7 +44,8 @@ def blueprint(*, has_pages: bool, has_docs: bool) -> Blueprint:
 
 
 def home() -> Response:
-    return _page("home.html", _OWN_PAGE)
+    html = (STATIC / "home.html").read_text()
+    return _revalidated(html.replace(OUTBOX_PLACEHOLDER, _OUTBOX if outbox.is_open() else ""))
 
 
 def app_without_slash() -> BaseResponse:
@@ -52,6 +57,7 @@ def app() -> Response:
     """The client, with a nonce for Ionic's style elements. The nonce is new for each answer, so nothing is cached."""
     html = (CLIENT / "index.html").read_text()
     nonce = secrets.token_urlsafe(16)
+    html = html.replace(PASSKEY_PLACEHOLDER, current_state().settings["PASSKEY_RP_ID"] or "")
     response = Response(html.replace(NONCE_PLACEHOLDER, nonce), mimetype="text/html")
     response.headers["Content-Security-Policy"] = f"{_POLICY}; style-src 'self' 'nonce-{nonce}'; img-src 'self'"
     response.headers["Cache-Control"] = "no-store"
@@ -65,7 +71,9 @@ def app_asset(name: str) -> Response:
 
 
 def docs() -> Response:
-    return _page("docs.html", _DOCS_PAGE)
+    response = send_from_directory(STATIC, "docs.html")
+    response.headers["Content-Security-Policy"] = _DOCS_PAGE
+    return response
 
 
 def swagger_ui(name: str) -> Response:
@@ -82,7 +90,11 @@ def readme() -> Response:
     text = (repository / "README.md").read_text() if repository else _packaged_readme()
     html = render(text, frozenset(path.name for path in IMAGES.glob("*.png")))
     template = (STATIC / "readme.html").read_text()
-    response = Response(template.replace("<!-- README -->", html), mimetype="text/html")
+    return _revalidated(template.replace("<!-- README -->", html))
+
+
+def _revalidated(html: str) -> Response:
+    response = Response(html, mimetype="text/html")
     response.headers["Content-Security-Policy"] = _OWN_PAGE
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
@@ -97,12 +109,6 @@ def _packaged_readme() -> str:
 
 def readme_image(name: str) -> Response:
     return send_from_directory(IMAGES, name)
-
-
-def _page(name: str, policy: str) -> Response:
-    response = send_from_directory(STATIC, name)
-    response.headers["Content-Security-Policy"] = policy
-    return response
 
 
 _PAGES: dict[str, Callable[..., BaseResponse]] = {

@@ -66,6 +66,14 @@ def schema_of(refusals: frozenset[type[Refusal]]) -> type[Schema]:
     }
     if errors.ValidationFailed in refusals:
         members["errors"] = fields.List(fields.Nested(FaultSchema), required=len(refusals) == 1)
+    if errors.StepUpRequired in refusals:
+        members["maxAge"] = fields.Integer(metadata={"description": "How many seconds old the sign-in may be"})
+        members["acrValues"] = fields.String(metadata={"description": "What `acr` must be"})
+    if errors.SecondFactorRequired in refusals:
+        members["continuation"] = fields.String(metadata={"description": "Goes with the second factor"})
+        members["expiresIn"] = fields.Integer(metadata={"description": "Seconds", "example": 300})
+        methods = {"enum": ["totp", "recoveryCode", "passkey"]}
+        members["methods"] = fields.List(fields.String(metadata=methods), metadata={"description": "What there is"})
     return Schema.from_dict(members, name="Or".join(refusal.__name__ for refusal in ordered) + "ProblemSchema")
 
 
@@ -87,10 +95,7 @@ def render(refusal: Refusal) -> Response:
 
 def details(refusal: Refusal, request_id: str) -> dict[str, object]:
     """The members of the problem details."""
-    problem = _members(refusal.code, refusal.title, refusal.status, refusal.detail, request_id)
-    if isinstance(refusal, errors.ValidationFailed):
-        problem["errors"] = [vars(fault) for fault in refusal.faults]
-    return problem
+    return {**_members(refusal.code, refusal.title, refusal.status, refusal.detail, request_id), **refusal.members}
 
 
 def new_request_id() -> str:
@@ -130,7 +135,8 @@ def _challenge(refusal: Refusal) -> str | None:
     """RFC 6750 section 3: no error attribute where the request had no token at all."""
     if refusal.challenge_error is None:
         return _REALM if refusal.status == 401 else None
-    return f'{_REALM}, error="{refusal.challenge_error}", error_description="{refusal.detail}"'
+    said = {"error": refusal.challenge_error, "error_description": refusal.detail, **refusal.challenge_parameters}
+    return ", ".join((_REALM, *(f'{name}="{value}"' for name, value in said.items())))
 
 
 def _render_http_exception(exception: HTTPException) -> Response | HTTPException:

@@ -14,7 +14,11 @@ from authservice.store.profile_values import UnfitValue, plain, storable
 from authservice.web.parsing import Body, fault
 
 # All other members of the bodies that contain the fields. A test compares them with the schemas.
-RESERVED = frozenset({"id", "email", "password", "roles", "createdAt", "disabled", "sessions", "profile", "altcha"})
+RESERVED = frozenset(
+    {"id", "email", "emailVerified", "password", "roles", "createdAt", "disabled", "language", "sessions"}
+    | {"profile", "altcha"}
+)
+OF_CONFIRMATION = frozenset({"token", "signUpId", "code"})  # of private sign-up
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +80,10 @@ class ProfiledBody(Body):
 
     def load(self, data: Any, **options: Any) -> Any:
         profile = current_state().profile
+        if self.is_change and data == {}:
+            raise ValidationError({"_schema": fault("required", "Send at least one field.")})
         if profile is None or not isinstance(data, Mapping):
             return super().load(data, **options)
-        if self.is_change and not data:
-            raise ValidationError({"_schema": fault("required", "Send at least one field.")})
         names = names_of(profile.schema.load_fields)
         messages: dict[str, Any] = {}
         loaded: dict[str, Any] = {}
@@ -89,7 +93,7 @@ class ProfiledBody(Body):
             messages |= error.messages_dict
         try:
             theirs = {name: data[name] for name in data if name in names}
-            loaded["profile"] = profile.load(theirs, is_change=self.is_change)
+            loaded["profile"] = {} if self.is_change and not theirs else profile.load(theirs, is_change=self.is_change)
         except ValidationError as error:
             messages |= error.messages_dict
         if messages:
@@ -122,7 +126,8 @@ def of_settings(settings: Mapping[str, Any]) -> Profile | None:
         kind = found.__name__ if isinstance(found, type) else type(found).__name__
         raise ConfigurationError([f"FLASK_PROFILE must be a marshmallow Schema, not {kind}"])
     names = dict.fromkeys([*names_of(schema.load_fields).items(), *names_of(schema.dump_fields).items()])
-    faults = [f"FLASK_PROFILE: {sentence}" for pair in names for sentence in _faults_of(*pair)]
+    reserved = RESERVED | OF_CONFIRMATION if settings["SIGN_UP"] == "private" else RESERVED
+    faults = [f"FLASK_PROFILE: {sentence}" for pair in names for sentence in _faults_of(*pair, reserved)]
     if faults:
         raise ConfigurationError(faults)
     return Profile(schema, tuple(dict.fromkeys(attribute for _, attribute in names)))
@@ -136,8 +141,8 @@ def names_of(fields: Mapping[str, Field[Any]]) -> dict[str, str]:
     }
 
 
-def _faults_of(shown: str, attribute: str) -> Iterable[str]:
-    if shown in RESERVED:
+def _faults_of(shown: str, attribute: str, reserved: frozenset[str]) -> Iterable[str]:
+    if shown in reserved:
         yield f"the name {shown!r} is reserved"
     for text in {shown: None, attribute: None}:
         if not text or text.startswith(("$", "_")) or "." in text or "\0" in text:

@@ -7,7 +7,7 @@ export interface SessionEntry {
   current: boolean;
 }
 
-const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+export const when = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
 
 export function showEntries(list: HTMLElement, entries: SessionEntry[], end: (id: string) => void): void {
   list.replaceChildren(
@@ -39,7 +39,7 @@ const BROWSERS = { 'Edg(e|A|iOS)?/': 'Edge', 'OPR/': 'Opera', 'Firefox/|FxiOS/':
 const SYSTEMS = { Android: 'Android', iPhone: 'iPhone', iPad: 'iPad', Windows: 'Windows', 'Mac OS X': 'macOS', Linux: 'Linux' };
 
 /** A User-Agent header in words, such as `Firefox on Windows`. */
-function describe(userAgent: string): string {
+export function describe(userAgent: string): string {
   const find = (names: Record<string, string>): string | undefined =>
     Object.entries(names).find(([pattern]) => new RegExp(pattern).test(userAgent))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];

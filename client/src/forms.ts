@@ -1,8 +1,13 @@
 /** Forms of Ionic inputs, with each error beside its field. */
 import { Problem } from './session';
 
-/** Refusals about a form's first field. A 422 names its fields itself. */
-const ABOUT_FIRST_FIELD = new Set(['email_taken', 'password_wrong']);
+/** The field that a refusal is about, if the form has it. A 422 names its fields itself. */
+const ABOUT: Record<string, readonly string[]> = {
+  email_taken: ['email', 'newEmail'],
+  password_wrong: ['currentPassword', 'password'],
+  code_invalid: ['code'],
+  second_factor_wrong: ['code', 'totp', 'recoveryCode'],
+};
 
 export class Form {
   readonly element: HTMLFormElement;
@@ -30,6 +35,21 @@ export class Form {
     return String(this.#inputs.get(name)?.value ?? '');
   }
 
+  set(name: string, value: string): void {
+    const input = this.#inputs.get(name);
+    if (input) input.value = value;
+  }
+
+  /** A hidden field is not part of the form. */
+  hide(name: string, isHidden: boolean): void {
+    const input = this.#inputs.get(name);
+    if (input) input.hidden = isHidden;
+  }
+
+  async focus(): Promise<void> {
+    await [...this.#inputs.values()][0]?.setFocus();
+  }
+
   clear(...names: string[]): void {
     for (const name of names) {
       const input = this.#inputs.get(name);
@@ -42,10 +62,8 @@ export class Form {
   /** Shows each error beside its field and focuses the first one. Returns the errors of no field. */
   async show(error: unknown): Promise<string> {
     if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
-    const [firstName] = this.#inputs.keys();
-    const faults = ABOUT_FIRST_FIELD.has(error.code)
-      ? [{ pointer: `/${firstName}`, detail: error.message }]
-      : error.faults;
+    const name = ABOUT[error.code]?.find((one) => this.#inputs.get(one)?.hidden === false);
+    const faults = name === undefined ? error.faults : [{ pointer: `/${name}`, detail: error.message }];
     const rest: string[] = [];
     let first: HTMLIonInputElement | undefined;
     for (const { pointer, detail } of faults) {

@@ -9,6 +9,33 @@ export interface User {
   id: string;
   email: string;
   roles: string[];
+  emailVerified: boolean;
+  language: string | null;
+}
+
+/** With `FLASK_SIGN_UP=private` a sign-up has an id, and the account exists only after a confirmation. */
+export interface SignUp extends Partial<User> {
+  signUpId?: string;
+}
+
+/** What came by mail: the `token` of the link, or the code and the id that the request for the mail was answered with. */
+export type Proof = { token: string } | { resetId: string; code: string };
+
+/** What a user can show besides the password. */
+export type Method = 'totp' | 'recoveryCode' | 'passkey';
+
+/** A code of the user's app, a recovery code, or what `passkeys.ts` has made of a passkey. */
+export type Factor = { totp: string } | { recoveryCode: string } | { passkey: object };
+
+/** What a sign-in still needs. The `continuation` goes to `second`, within `expiresIn` seconds. */
+export type SignInResult =
+  | { status: 'signed-in' }
+  | { status: 'second-factor'; continuation: string; methods: Method[]; expiresIn: number };
+
+/** What a refused request needs: a proof at most `maxAge` seconds old, or two steps (`acrValues` is `aal2`). */
+export interface StepUpNeed {
+  maxAge?: number;
+  acrValues?: string;
 }
 
 export interface Options {
@@ -42,13 +69,19 @@ export class Problem extends Error {
   readonly code: string;
   readonly detail: string;
   readonly faults: readonly Fault[];
+  /** The whole answer, with the members that only this code has. */
+  readonly members: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, code: string, message: string, detail = message, faults: readonly Fault[] = []) {
+  constructor(
+    status: number, code: string, message: string,
+    detail = message, faults: readonly Fault[] = [], members: Readonly<Record<string, unknown>> = {},
+  ) {
     super(message);
     this.status = status;
     this.code = code;
     this.detail = detail;
     this.faults = faults;
+    this.members = members;
   }
 }
 
@@ -80,9 +113,12 @@ interface ChangeTarget {
 }
 const ChangeTarget = EventTarget as new () => ChangeTarget;
 
-interface SignedIn {
+interface AccessToken {
   token: string;
   expiresIn: number;
+}
+
+interface SignedIn extends AccessToken {
   user: User;
   refreshToken?: string;
   deviceToken?: string;
@@ -93,6 +129,9 @@ type News = { kind: 'signed-in'; userId: string } | { kind: 'signed-out' };
 const ANSWER_MS = 10_000;
 const EARLY_SECONDS = 30; // a token is renewed early, so that it does not expire on its way
 const LOCK_MS = 15_000; // longer than one answer takes, so the wait ends only if the other tab hangs
+// How often a refused request is sent again. Not once: a new password, set in any tab, may replace the new token while
+// the request is on its way. Not without end: the service or an API may refuse every token.
+const RENEWALS_MAX = 2;
 const NAME = 'authservice.session'; // the lock, the channel, and the marker below share it
 
 /** All that localStorage holds: a session may exist, or the service still has to be told about a sign-out. */
@@ -110,6 +149,13 @@ export class Session extends ChangeTarget {
   #renewal: Promise<boolean> | undefined;
   #ending: Promise<void> | undefined;
   #tabs: BroadcastChannel | undefined;
+  #stepUp: Promise<boolean> | undefined;
+
+  /**
+   * Asked if the service refuses a request until the user has shown again who they are. Ask the user, call `stepUp`, and
+   * resolve to true: the request is then sent once more. While one answer is awaited, it is that of every such request.
+   */
+  onStepUpRequired: ((need: StepUpNeed) => Promise<boolean>) | undefined;
 
   /** `base` is the URL of the service, without a final slash. With `store` no cookie is used. */
   constructor(base: string, { origins = [], store }: Options = {}) {
@@ -127,25 +173,65 @@ export class Session extends ChangeTarget {
   }
 
   /** `solve` makes a proof of work of a challenge. It is called only if the service asks for a proof. */
-  async createAccount(email: string, password: string, solve?: (challenge: unknown) => Promise<string>): Promise<void> {
+  async createAccount(email: string, password: string, solve?: (challenge: unknown) => Promise<string>): Promise<SignUp> {
     const body = { email, password };
     try {
-      await this.#ask('POST', '/users', body);
+      return await this.#ask('POST', '/users', body);
     } catch (error) {
       if (!solve || !(error instanceof Problem) || !error.faults.some(({ pointer }) => pointer === '/altcha')) throw error;
-      await this.#ask('POST', '/users', { ...body, altcha: await solve(await this.#ask('GET', '/users/challenge')) });
+      return this.#ask('POST', '/users', { ...body, altcha: await solve(await this.#ask('GET', '/users/challenge')) });
     }
   }
 
-  async signIn(email: string, password: string): Promise<void> {
+  /** Nobody is signed in yet if the user has two steps: go on with `second`. */
+  async signIn(email: string, password: string): Promise<SignInResult> {
+    try {
+      await this.#start('/auth', { email, password });
+      return { status: 'signed-in' };
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== 'second_factor_required') throw error;
+      const { continuation, methods, expiresIn } = error.members as Extract<SignInResult, { continuation: string }>;
+      return { status: 'second-factor', continuation, methods, expiresIn };
+    }
+  }
+
+  /** The second step of a sign-in. After a wrong code, it can be called again with the same `continuation`. */
+  async second(continuation: string, factor: Factor): Promise<void> {
+    await this.#start('/auth/second', { continuation, ...factor });
+  }
+
+  /** The `credential` is what `passkeys.ts` has made of the answer of `POST /auth/passkey/options`. */
+  async signInWithPasskey(credential: object): Promise<void> {
+    await this.#start('/auth/passkey', { credential });
+  }
+
+  async #start(path: string, proof: object): Promise<void> {
     // A pending sign-out comes first: its late answer would clear the cookie of the new session.
     if (read() === 'to-be-ended') await this.#end().catch(() => undefined);
     this.#begin();
     const deviceToken = (await this.#store?.readDevice?.()) ?? undefined;
-    const body = { email, password, cookie: this.#store === undefined, deviceToken };
-    await this.#keep(await this.#ask('POST', '/auth', body));
+    await this.#keep(await this.#ask('POST', path, { ...proof, cookie: this.#store === undefined, deviceToken }));
     if (this.#user !== undefined) this.#tell({ kind: 'signed-in', userId: this.#user.id });
     this.#announce('signed-in');
+  }
+
+  /** The user shows again who they are. With two steps on, the password alone does not do. */
+  async stepUp(proof: { password: string } | Factor): Promise<void> {
+    const era = this.#era.signal;
+    const prove = (token: string): Promise<AccessToken> => this.#ask('POST', '/auth/step-up', proof, token, era);
+    // In turn, because a concurrent renewal would bring a token from before this.
+    await this.#withToken((token) => this.#inTurn(async () => this.#hold(await prove(token))));
+  }
+
+  /** Turns two steps on by a code of the app that `POST /users/me/totp` has set up. Resolves to the recovery codes. */
+  async turnOnTwoSteps(code: string): Promise<string[]> {
+    const era = this.#era.signal;
+    type Answer = AccessToken & { recoveryCodes: string[] };
+    return this.#withStepUp(() => this.#withToken((token) => this.#inTurn(async () => {
+      const answer = await this.#ask<Answer>('PUT', '/users/me/totp', { code }, token, era);
+      this.#hold(answer);
+      return answer.recoveryCodes;
+    })));
   }
 
   /** Ends the session in every tab, then at the service. Throws if the service cannot be told; `resume` tells it later. */
@@ -194,17 +280,33 @@ export class Session extends ChangeTarget {
       if (token !== undefined) copy.headers.set('Authorization', `Bearer ${token}`);
       return fetch(copy);
     };
-    const token = await this.accessToken();
-    let response = await send(token);
-    if (response.status === 401 && token !== undefined) response = await send(await this.accessToken(token));
+    const sendWithToken = async (): Promise<Response> => {
+      let token = await this.accessToken();
+      let response = await send(token);
+      for (let renewals = 0; response.status === 401 && token !== undefined && renewals < RENEWALS_MAX; renewals++) {
+        token = await this.accessToken(token);
+        response = await send(token);
+      }
+      return response;
+    };
+    let response = await sendWithToken();
+    if (response.status === 403 && this.onStepUpRequired !== undefined) {
+      const refusal = problem(response, await response.clone().text());
+      if (await this.#stepsUp(refusal)) response = await sendWithToken();
+    }
     era.throwIfAborted();
     return response;
   }
 
-  /** A request to the service that needs the session. An access token that is refused is renewed once. */
+  /** A request to the service that needs the session. It is sent again after a renewal of the token or a step-up. */
   async call<T = void>(method: string, path: string, body?: unknown): Promise<T> {
     const era = this.#era.signal;
-    return this.#withToken((token) => this.#ask<T>(method, path, body, token, era));
+    return this.#withStepUp(() => this.#withToken((token) => this.#ask<T>(method, path, body, token, era)));
+  }
+
+  /** A request to the service that needs no session, such as `POST /auth/reset`. */
+  async ask<T = void>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.#ask<T>(method, path, body);
   }
 
   /** Also ends every other session of the user, and replaces the tokens of this one. */
@@ -213,7 +315,15 @@ export class Session extends ChangeTarget {
     const change = (token: string): Promise<SignedIn> =>
       this.#ask('PUT', '/users/me/password', { currentPassword, newPassword }, token, era);
     // In turn, because a concurrent renewal would use the refresh token that this replaces.
-    await this.#withToken((token) => this.#inTurn(async () => this.#keep(await change(token))));
+    const send = (token: string): Promise<void> => this.#inTurn(async () => this.#keep(await change(token)));
+    await this.#withStepUp(() => this.#withToken(send));
+  }
+
+  /** Ends every session of the user, signs nobody in, and makes this device known. */
+  async resetPassword(proof: Proof, newPassword: string): Promise<void> {
+    const body = { ...proof, newPassword, deviceToken: this.#store !== undefined };
+    const answer = await this.#ask<{ deviceToken: string } | undefined>('PUT', '/auth/reset', body);
+    if (answer) await this.#store?.writeDevice?.(answer.deviceToken);
   }
 
   async deleteAccount(currentPassword: string): Promise<void> {
@@ -231,13 +341,31 @@ export class Session extends ChangeTarget {
     this.#forget();
   }
 
-  async #withToken<T>(ask: (token: string) => Promise<T>, refused?: string): Promise<T> {
+  async #withToken<T>(ask: (token: string) => Promise<T>, refused?: string, renewals = 0): Promise<T> {
     const token = await this.accessToken(refused);
     if (token === undefined) throw new NotSignedIn();
     return ask(token).catch((error: unknown) => {
-      if (refused !== undefined || !(error instanceof Problem) || error.status !== 401) throw error;
-      return this.#withToken(ask, token);
+      // Only a refused token: a refused code must not be sent twice.
+      const isOfToken = error instanceof Problem && error.code.startsWith('token_');
+      if (!isOfToken || renewals === RENEWALS_MAX) throw error;
+      return this.#withToken(ask, token, renewals + 1);
     });
+  }
+
+  async #withStepUp<T>(send: () => Promise<T>): Promise<T> {
+    return send().catch(async (error: unknown) => {
+      if (!(error instanceof Problem) || !(await this.#stepsUp(error))) throw error;
+      return send();
+    });
+  }
+
+  /** Whether that was a refusal until a step-up, and the user has stepped up. */
+  async #stepsUp({ code, members }: Problem): Promise<boolean> {
+    if (code !== 'step_up_required' || this.onStepUpRequired === undefined) return false;
+    const { maxAge, acrValues } = members as StepUpNeed;
+    const need = { ...(maxAge !== undefined && { maxAge }), ...(acrValues !== undefined && { acrValues }) };
+    this.#stepUp ??= this.onStepUpRequired(need).finally(() => { this.#stepUp = undefined; });
+    return this.#stepUp;
   }
 
   /** One renewal at a time in this tab. `news` is announced if nobody was signed in before. */
@@ -286,9 +414,13 @@ export class Session extends ChangeTarget {
     }
   }
 
-  async #keep({ token, expiresIn, user, refreshToken, deviceToken }: SignedIn): Promise<void> {
+  #hold({ token, expiresIn }: AccessToken): void {
     this.#token = token;
     this.#renewAt = Date.now() + 1000 * Math.max(expiresIn - EARLY_SECONDS, expiresIn / 2);
+  }
+
+  async #keep({ user, refreshToken, deviceToken, ...access }: SignedIn): Promise<void> {
+    this.#hold(access);
     this.#user = user;
     mark('may-exist');
     if (refreshToken !== undefined) await this.#store?.write(refreshToken);
@@ -365,7 +497,8 @@ export class Session extends ChangeTarget {
     era.throwIfAborted();
     if (!response.ok) throw problem(response, text);
     try {
-      return (response.status === 204 ? undefined : JSON.parse(text)) as T;
+      const isEmpty = response.status === 204 || (response.status === 202 && text === '');
+      return (isEmpty ? undefined : JSON.parse(text)) as T;
     } catch {
       const detail = `${method} ${response.url} was answered ${response.status}, but not with JSON.`;
       throw new Problem(response.status, 'answer_malformed', 'Another server answered instead of the service.', detail);
@@ -390,20 +523,25 @@ function problem({ status, headers }: Response, text: string): Problem {
     const details = JSON.parse(text) as Details;
     const { code, title, detail, errors } = details;
     const message = sentence(status, details, Number(headers.get('Retry-After')));
-    if (code && title) return new Problem(status, code, message, detail, errors);
+    if (code && title) return new Problem(status, code, message, detail, errors, details);
   } catch { /* not ours: a proxy in between answered */ }
   return new Problem(status, 'unknown', `The service answered ${status}. Try again later.`);
 }
 
-const SPEAKS_TO_PEOPLE = new Set(['credentials_invalid', 'email_taken', 'last_admin', 'role_missing', 'roles_full']);
+const SPEAKS_TO_PEOPLE = new Set([
+  'credentials_invalid', 'email_taken', 'last_admin', 'last_way_in', 'passkeys_full', 'role_missing', 'roles_full',
+  'second_factor_wrong',
+]);
 
 /** A sentence for the user. `detail` is mostly for the developer. */
 function sentence(status: number, { code, title, detail, errors = [] }: Details, waitSeconds: number): string {
   if (errors.length > 0) return errors.map((fault) => `${label(fault.pointer)}${fault.detail}`).join(' ');
+  if (waitSeconds > 120) return `${title}. Try again in ${Math.ceil(waitSeconds / 60)} minutes.`;
   if (waitSeconds > 0) return `${title}. Try again in ${waitSeconds === 1 ? 'a second' : `${waitSeconds} seconds`}.`;
   if (status >= 500) return `${title}. Try again later.`;
   if (code.startsWith('token_')) return 'Your session has ended. Sign in again.';
   if (SPEAKS_TO_PEOPLE.has(code)) return detail;
+  if (code === 'code_invalid' || code === 'email_unverified') return `${title}. ${detail}`;
   if ([403, 404, 409].includes(status)) return `${title}.`;
   return `The app does not understand the answer of the service (${code}). Reload the page and try again.`;
 }

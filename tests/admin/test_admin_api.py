@@ -5,7 +5,7 @@ import threading
 import pytest
 from bson import ObjectId
 
-from authservice.store import users as store
+from authservice.store import administration as store
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in
 
 UNKNOWN_ID = "0" * 24
@@ -32,6 +32,7 @@ ROUTES = [
     ("PATCH", "/admin/users/{id}"),
     ("DELETE", "/admin/users/{id}"),
     ("DELETE", "/admin/users/{id}/sessions"),
+    ("DELETE", "/admin/users/{id}/factors"),
 ]
 
 
@@ -72,8 +73,17 @@ def test_one_user_is_found_by_e_mail_and_shown_without_secrets(client, admin, bo
     assert [user["id"] for user in found.get_json()["users"]] == [bobs_id]
     assert client.get(f"/admin/users?email={CHARLIE}", headers=admin).get_json()["users"] == []
     shown = client.get(f"/admin/users/{bobs_id}", headers=admin)
-    assert shown.get_json().keys() == {"id", "email", "roles", "createdAt", "disabled", "sessions"}
-    assert shown.get_json()["sessions"][0].keys() == {"id", "createdAt", "lastUsedAt", "expiresAt", "ip", "userAgent"}
+    own = {"id", "email", "emailVerified", "roles", "createdAt", "language", "disabled", "sessions"}
+    assert shown.get_json().keys() == own
+    assert shown.get_json()["sessions"][0].keys() == {
+        "id",
+        "authenticatedAt",
+        "createdAt",
+        "lastUsedAt",
+        "expiresAt",
+        "ip",
+        "userAgent",
+    }
     for secret in ("$2b$", "Jti", "password", "refresh"):
         assert secret not in shown.text + found.text
 

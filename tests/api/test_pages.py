@@ -53,6 +53,13 @@ def test_a_page_has_a_strict_policy(get, path, more):
     assert not re.search(r"<style|style=|<script>|\son\w+=", answer.text)
 
 
+@pytest.mark.parametrize("domain", ["", "example.com"])
+def test_the_client_is_told_for_which_domain_passkeys_are(make_app, domain):
+    settings = {"PASSKEY_RP_ID": domain, "PASSKEY_ORIGINS": f"https://{domain}"} if domain else {}
+    answer = make_app(**settings).test_client().get("/app/")
+    assert re.findall(r'<meta name="passkey-domain" content="(.*?)"', answer.text) == [domain]
+
+
 def test_the_client_gets_a_nonce_of_its_own_for_each_answer(get, built):
     nonces = set()
     for _ in range(3):

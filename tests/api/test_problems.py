@@ -64,7 +64,7 @@ def test_a_taken_email_is_a_conflict(client, alice):
         ("/users", "PUT", {"POST", "OPTIONS"}),
         ("/auth", "GET", {"POST", "DELETE", "OPTIONS"}),
         ("/users/test", "POST", {"GET", "HEAD", "OPTIONS"}),
-        ("/users/me", "PATCH", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+        ("/users/me", "PUT", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
         ("/healthz", "POST", {"GET", "HEAD", "OPTIONS"}),
         ("/readyz", "TRACE", {"GET", "HEAD", "OPTIONS"}),
         ("/openapi.json", "POST", {"GET", "HEAD", "OPTIONS"}),
@@ -113,10 +113,11 @@ class TestWithoutADatabase:
 
     def test_a_good_token_is_refused_for_now_and_not_as_invalid(self, app, client):
         with app.app_context():
+            from authservice.auth.pairs import new_session
             from authservice.security import tokens
 
             user = User("5c0dc18d349bc9479600c171", ALICE, (), created_at=None, is_disabled=False)
-            token = tokens.issue_access(user, "0" * 32, timedelta(hours=1))
+            token = tokens.issue_access(user, new_session(None, "", None), timedelta(hours=1))
         for path in ("/users/test", "/users/me"):
             assert_problem(client.get(path, headers=bearer(token)), 503, "database_unavailable")
 

@@ -8,7 +8,7 @@ def test_a_stranger_signs_up_signs_in_and_passes_the_guard(client, database):
     assert created.status_code == 201
     assert created.headers["Location"] == "/users/me"
     user = created.get_json()
-    assert user.keys() == {"id", "email", "roles", "createdAt"}
+    assert user.keys() == {"id", "email", "emailVerified", "roles", "createdAt", "language"}
     assert (user["email"], user["roles"]) == (ALICE, [])
 
     signed_in = client.post("/auth", json={"email": ALICE, "password": PASSWORD})

@@ -13,20 +13,25 @@ from tests.conftest import ALICE, PASSWORD, SECRET
 
 needs.packages()
 
-from playwright.sync_api import Page, Route, expect  # noqa: E402
+from playwright.sync_api import Locator, Page, Route, expect  # noqa: E402
+
+
+def field(page: Page, label: str) -> Locator:
+    """The one that is seen: every view of the page has its own."""
+    return page.get_by_label(label, exact=True).filter(visible=True)
 
 
 def create_account(page: Page, email: str = ALICE, password: str = PASSWORD) -> None:
     page.locator("ion-segment-button", has_text="Create account").click()
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password", exact=True).fill(password)
+    field(page, "Email").fill(email)
+    field(page, "Password").fill(password)
     page.get_by_role("button", name="Create account").click()
 
 
 def sign_in(page: Page, email: str = ALICE, password: str = PASSWORD) -> None:
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    field(page, "Email").fill(email)
+    field(page, "Password").fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def make_account(page: Page, email: str = ALICE) -> None:
@@ -47,7 +52,7 @@ def expect_signed_in(page: Page, email: str = ALICE) -> None:
 
 
 def expect_signed_out(page: Page) -> None:
-    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     expect(page.get_by_text("Signed in as")).to_be_hidden()
 
 
@@ -61,11 +66,11 @@ def expect_problem(page: Page, text: str) -> None:
 
 def expect_fault(page: Page, label: str, text: str) -> None:
     """The sentence is next to its field, and a screen reader reads it with the field."""
-    field = page.get_by_label(label, exact=True)
-    expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_have_accessible_description(text)
-    expect(field).to_be_focused()
-    expect(page.locator("ion-input .error-text", has_text=text).first).to_be_visible()
+    found = field(page, label)
+    expect(found).to_have_attribute("aria-invalid", "true")
+    expect(found).to_have_accessible_description(text)
+    expect(found).to_be_focused()
+    expect(page.locator("ion-input .error-text", has_text=text).filter(visible=True).first).to_be_visible()
 
 
 def try_route(page: Page) -> None:

@@ -1,7 +1,9 @@
 """A real Chromium against a real service: gunicorn with two workers on the real database."""
 
+import base64
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +14,15 @@ from tests.service import Service, free_port
 
 DATABASE = f"test_{RUN}_browser"
 AWAY = r"Failed to load resource: net::ERR_"
+AUTHENTICATOR = {  # for WebAuthn.addVirtualAuthenticator of the Chrome DevTools Protocol
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
 
 
 def refused(status: int) -> str:
@@ -81,9 +92,13 @@ def shared_service(
     app_origin: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Service]:
+    port = free_port()
     service = Service(
         tmp_path_factory.mktemp("browser") / "service.log",
         {
+            "FLASK_ENCRYPTION_KEYS": base64.urlsafe_b64encode(b"k" * 32).decode(),
+            "FLASK_PASSKEY_RP_ID": "localhost",
+            "FLASK_PASSKEY_ORIGINS": f"http://localhost:{port}",
             "FLASK_MONGO_URI": uri_of(DATABASE),
             "FLASK_JWT_SECRET_KEY": SECRET,
             "FLASK_BCRYPT_LOG_ROUNDS": "4",
@@ -91,6 +106,7 @@ def shared_service(
             "FLASK_CORS_ORIGINS": app_origin,
             "WEB_CONCURRENCY": "2",
         },
+        port=port,
     )
     service.wait_until_ready()
     yield service
@@ -103,6 +119,20 @@ def service(shared_service: Service, database_client: MongoClient[dict[str, Any]
     """Two workers that all browser tests share. Each test starts without users."""
     database_client[DATABASE].users.delete_many({})
     return shared_service
+
+
+@pytest.fixture
+def age_sessions(database_client: MongoClient[dict[str, Any]]) -> Callable[[], None]:
+    """Every user signed in an hour ago, as the next refresh says."""
+
+    def age_sessions() -> None:
+        users = database_client[DATABASE].users
+        for user in users.find():
+            for session in user["sessions"]:
+                session["authenticatedAt"] -= timedelta(hours=1)
+            users.update_one({"_id": user["_id"]}, {"$set": {"sessions": user["sessions"]}})
+
+    return age_sessions
 
 
 @pytest.fixture
@@ -119,3 +149,28 @@ def open_page(service: Service, watch: Watch, new_context: Any) -> Callable[...,
         return page
 
     return open_page
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def check() -> Callable[[Any, str], None]:
+    """``check(page, state)``: axe finds nothing."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def check(page: Any, state: str) -> None:
+        # axe measures the contrast of the screen, so wait until Ionic has faded
+        page.evaluate(
+            """() => Promise.race([
+                Promise.allSettled(document.getAnimations().map((one) => one.finished)),
+                new Promise((over) => setTimeout(over, 1000)),
+            ]).then(() => null)"""
+        )
+        violations = Axe().run(page).response["violations"]
+        found = [(one["id"], node["target"], node["failureSummary"]) for one in violations for node in one["nodes"]]
+        assert found == [], state
+
+    return check

@@ -10,35 +10,12 @@ from tests.browser.app import (
     expect_problem,
     expect_signed_in,
     expect_signed_out,
+    field,
     make_account,
     sign_in,
 )
 from tests.browser.conftest import AWAY, refused
 from tests.conftest import ALICE, CHARLIE
-
-
-@pytest.fixture(params=["light", "dark"])
-def scheme(request):
-    return request.param
-
-
-@pytest.fixture
-def check():
-    from axe_playwright_python.sync_playwright import Axe
-
-    def check(page, state):
-        # axe measures the contrast of the screen, so wait until Ionic has faded
-        page.evaluate(
-            """() => Promise.race([
-                Promise.allSettled(document.getAnimations().map((one) => one.finished)),
-                new Promise((over) => setTimeout(over, 1000)),
-            ]).then(() => null)"""
-        )
-        violations = Axe().run(page).response["violations"]
-        found = [(one["id"], node["target"], node["failureSummary"]) for one in violations for node in one["nodes"]]
-        assert found == [], state
-
-    return check
 
 
 def test_the_home_page_is_accessible(open_page, check, scheme):
@@ -84,9 +61,9 @@ def test_the_client_is_accessible_to_somebody_who_is_signed_in(open_page, check,
     check(page, "forms open")
     page.get_by_role("button", name="Change password").click()
     expect_fault(page, "Current password", "Send a password.")
-    page.get_by_label("Your password").fill("not the password")
+    field(page, "Your password").fill("not the password")
     page.get_by_role("button", name="Delete my account").click()
-    expect(page.get_by_label("Your password")).to_have_attribute("aria-invalid", "true")
+    expect(field(page, "Your password")).to_have_attribute("aria-invalid", "true")
     check(page, "forms refused")
     page.route("**/auth/refresh", lambda route: route.abort("connectionrefused"), times=1)
     page.reload()

@@ -11,6 +11,7 @@ from tests.browser.app import (
     expect_signed_in,
     expect_signed_out,
     expect_status,
+    field,
     let_access_token_expire,
     make_account,
     sign_in,
@@ -31,6 +32,7 @@ def test_the_tutorials_walk(open_page, service, watch):
     create_account(page)
     expect_signed_in(page)
     expect_status(page, "")
+    expect(page.get_by_text("This browser cannot use them at this address.")).to_be_visible()  # 127.0.0.1 is no domain
     try_route(page)
     expect_status(page, "You did it!")
     with page.expect_response("**/users/test") as seen:
@@ -49,9 +51,9 @@ def test_the_tutorials_walk(open_page, service, watch):
 def test_the_keyboard_is_enough(open_page):
     page = open_page("/app/")
     page.locator("ion-segment-button", has_text="Create account").click()
-    page.get_by_label("Email").fill(ALICE)
+    field(page, "Email").fill(ALICE)
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Password", exact=True)).to_be_focused()
+    expect(field(page, "Password")).to_be_focused()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect_signed_in(page)
@@ -61,7 +63,7 @@ def test_the_keyboard_is_enough(open_page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect_status(page, "Logged out.")
-    expect(page.get_by_label("Email")).to_be_focused()
+    expect(field(page, "Email")).to_be_focused()
 
 
 def test_a_reload_keeps_the_session_and_no_script_can_read_a_token(open_page):
@@ -332,7 +334,7 @@ def test_somebody_changes_their_password(open_page, watch):
     page = open_page("/app/")
     enter(page)
     page.get_by_text("Change password").first.click()
-    current, new = page.get_by_label("Current password"), page.get_by_label("New password", exact=True)
+    current, new = field(page, "Current password"), field(page, "New password")
     change = page.get_by_role("button", name="Change password")
 
     current.fill("not the password")
@@ -368,7 +370,7 @@ def test_somebody_deletes_their_account(open_page, watch):
     page = open_page("/app/")
     enter(page)
     page.get_by_text("Delete account").click()
-    password = page.get_by_label("Your password")
+    password = field(page, "Your password")
     password.fill("not the password")
     page.get_by_role("button", name="Delete my account").click()
     expect(password).to_have_attribute("aria-invalid", "true")

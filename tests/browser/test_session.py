@@ -323,3 +323,54 @@ def test_a_renewal_waits_for_a_password_change_that_is_under_way(open_app):
     route.fulfill(response=answer)
     assert page.evaluate("window.call") == {"message": "You did it!"}
     assert page.evaluate("change.then(() => changes)") == ["signed-in"]
+
+
+def of_a_test(how, service):
+    """JavaScript that asks for the test route by ``session.call`` or by ``session.fetch``."""
+    if how == "call":
+        return "session.call('GET', '/users/test').catch((error) => error.message)"
+    return f"session.fetch('{service.url}/users/test').then((answer) => answer.json())"
+
+
+@pytest.mark.parametrize("how", ["call", "fetch"])
+def test_a_request_whose_new_token_a_changed_password_replaces_is_sent_once_more(open_app, service, how):
+    first = open_app()
+    enter(first)
+    page = open_app()
+    assert page.evaluate("session.resume()") is True
+    change = "(all) => session.changePassword(...all)"
+    first.evaluate(change, [PASSWORD, PASSWORD])  # from now on the token of this page is refused
+
+    sent = []
+
+    def hold_the_second(route):
+        sent.append(route)
+        if len(sent) != 2:
+            route.continue_()
+
+    page.route("**/users/test", hold_the_second)
+    page.evaluate(f"() => {{ window.asked = {of_a_test(how, service)}; }}")
+    while len(sent) < 2:  # the second has a new token
+        page.wait_for_timeout(20)
+    page.evaluate(change, [PASSWORD, PASSWORD])  # with that token, which this replaces
+    sent[1].continue_()
+    assert page.evaluate("asked") == {"message": "You did it!"}
+    assert len({route.request.headers["authorization"] for route in sent}) == len(sent) == 3
+    assert page.evaluate("changes") == ["resumed"]
+
+
+@pytest.mark.parametrize("how", ["call", "fetch"])
+def test_a_request_that_is_refused_with_every_new_token_is_given_up(open_app, service, how):
+    page = open_app()
+    enter(page)
+    sent = []
+    refusal = {"code": "token_invalid", "title": "The token is not valid", "detail": ""}
+
+    def refuse(route):
+        sent.append(route)
+        route.fulfill(status=401, json=refusal, headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route("**/users/test", refuse)
+    expected = {"call": "Your session has ended. Sign in again.", "fetch": refusal}
+    assert page.evaluate(of_a_test(how, service)) == expected[how]
+    assert len({route.request.headers["authorization"] for route in sent}) == len(sent) == 3

@@ -23,7 +23,7 @@ def test_with_json_each_account_is_one_object_with_the_same_members(users, clien
     created = users("create", BOB, "--json", "--password-stdin", stdin=PASSWORD)
     assert (created.exit_code, created.stderr) == (0, "")
     bob = json.loads(created.stdout)
-    assert bob.keys() == {"id", "email", "roles", "createdAt", "disabled"}
+    assert bob.keys() == {"id", "email", "emailVerified", "roles", "createdAt", "language", "disabled"}
     assert (bob["email"], bob["roles"], bob["disabled"]) == (BOB, [], False)
 
     shown = users("show", ALICE, "--json")

@@ -7,7 +7,7 @@ from authservice_client import AuthenticatedClient, Client
 from authservice_client.api.auth import end_session, end_sessions, list_sessions, refresh, sign_in, sign_out
 from authservice_client.api.users import forget_device, list_devices, show_me, sign_up
 from authservice_client.models import (
-    CredentialsInvalidProblem,
+    CredentialsInvalidOrSecondFactorRequiredProblem,
     CrossSiteRefusedProblem,
     DeviceList,
     EmailTakenProblem,
@@ -50,7 +50,7 @@ print("signed up;", *(f"{fault.pointer} {fault.code}" for fault in short.errors)
 first = sign_in.sync(client=anybody, body=SignIn(email=email, password=password))
 assert isinstance(first, Token)
 wrong = sign_in.sync(client=anybody, body=SignIn(email=email, password="wrong"))
-assert isinstance(wrong, CredentialsInvalidProblem)
+assert isinstance(wrong, CredentialsInvalidOrSecondFactorRequiredProblem)
 device_token: str | Unset = first.device_token
 assert not isinstance(device_token, Unset)
 known = sign_in.sync(client=anybody, body=SignIn(email=email, password=password, device_token=device_token))

@@ -8,8 +8,13 @@ import socket
 import pytest
 
 from authservice import user_created
+from authservice.mail import requests
+from authservice.security import one_time
 from tests.api.answers import captured_log
-from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in
+from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in, state_of
+from tests.factors.enrolling import KEY, NEW_KEY, code_of, confirm, set_up, wrong_code
+from tests.passkeys.authenticator import Passkey, encoded
+from tests.passkeys.conftest import PASSKEYS
 from tests.profile.schemas import PetSchema
 from tests.server.processes import wait_until
 from tests.service import ROOT
@@ -75,6 +80,7 @@ def users_and_admins(client, database):
         body = {"currentPassword": current, "newPassword": PASSWORD}
         changed = client.put("/users/me/password", json=body, headers=mine)
     mine = bearer(changed.get_json()["token"])
+    assert client.post("/auth/step-up", json={"password": PASSWORD}, headers=mine).status_code == 200
     client.delete("/auth/sessions?scope=all", headers=mine)
     client.delete("/users/me", json={"currentPassword": PASSWORD}, headers=bearer(sign_in(client, ALICE)["token"]))
 
@@ -88,6 +94,55 @@ def users_and_admins(client, database):
     client.delete(f"/admin/users/{alice}", headers=admin)
 
 
+def resets(client, database):
+    """A reset, and another try with the same link."""
+    natalie = "natalie@example.com"
+    client.post("/users", json={"email": natalie, "password": PASSWORD})
+    assert client.post("/auth/reset", json={"email": natalie}).status_code == 202
+    (asked,) = database.mailRequests.find()
+    with client.application.app_context():
+        token = one_time.link_token(asked["kind"], asked["_id"], asked["at"], asked["email"])
+    for status in (204, 403):
+        body = {"token": token, "newPassword": "an even longer secret"}
+        assert client.put("/auth/reset", json=body).status_code == status
+
+
+def email_changes(client, database):
+    """A new e-mail, and the old one again."""
+    natalie, password = "natalie@example.com", "an even longer secret"
+    headers = bearer(sign_in(client, natalie, password)["token"])
+    body = {"newEmail": "natalie@new.example.com", "currentPassword": password}
+    asked = client.put("/users/me/email", json=body, headers=headers)
+    assert asked.status_code == 202
+    user = database.users.find_one({"email": natalie})
+    change = user["emailChange"]
+    with client.application.app_context():
+        token = one_time.link_token("email_change", change["asking"], change["at"], change["to"])
+    confirmed = client.put("/users/me/email/confirmation", json={"token": token}, headers=headers)
+    assert confirmed.status_code == 204
+    verified = client.put("/users/me/email/verification", json={"code": "0000 0000"}, headers=headers)
+    assert verified.status_code == 403
+    (former,) = database.users.find_one({"_id": user["_id"]})["formerEmails"]
+    with client.application.app_context():
+        token = one_time.link_token("email_changed", former["asking"], former["at"], former["email"])
+    assert client.post("/auth/email-undo", json={"token": token}).status_code == 204
+
+
+def two_steps(make_app):
+    """Turned on with a wrong code first, new recovery codes, a lost key, and turned off."""
+    client = make_app(ENCRYPTION_KEYS=KEY).test_client()
+    client.post("/users", json={"email": ALICE, "password": PASSWORD})
+    mine = sign_in(client, ALICE)["token"]
+    secret = set_up(client, mine)
+    lost = confirm(make_app(ENCRYPTION_KEYS=NEW_KEY).test_client(), mine, code_of(secret))
+    assert lost.status_code == 503
+    assert confirm(client, mine, wrong_code(secret)).status_code == 403
+    mine = confirm(client, mine, code_of(secret)).get_json()["token"]
+    assert client.post("/users/me/recovery-codes", headers=bearer(mine)).status_code == 200
+    assert client.delete("/users/me/totp", headers=bearer(mine)).status_code == 204
+    client.delete("/users/me", json={"currentPassword": PASSWORD}, headers=bearer(mine))
+
+
 def own_code(make_app):
     """A profile, and a receiver that fails."""
     app = make_app(PROFILE=PetSchema)
@@ -96,6 +151,27 @@ def own_code(make_app):
         client.post("/users", json={"email": CHARLIE, "password": PASSWORD, "pet": "Rex"})
     headers = bearer(sign_in(client, CHARLIE)["token"])
     assert client.patch("/users/me", json={"pet": "Max"}, headers=headers).status_code == 200
+
+
+def passkeys(client, database):
+    """A passkey that is added, used, copied, renamed and deleted."""
+    natalie = "natalie@example.com"
+    headers = bearer(sign_in(client, natalie, "an even longer secret")["token"])
+    passkey = Passkey(counts=True)
+    options = client.post("/users/me/passkeys/options", json={}, headers=headers).get_json()
+    for status in (201, 409):
+        body = {"credential": passkey.create(options)}
+        assert client.post("/users/me/passkeys", json=body, headers=headers).status_code == status
+    for count, status in ((1, 200), (0, 401)):
+        passkey.count = count
+        answer = passkey.get(client.post("/auth/passkey/options", json={}).get_json())
+        assert client.post("/auth/passkey", json={"credential": answer}).status_code == status
+    path = f"/users/me/passkeys/{encoded(passkey.id)}"
+    assert client.patch(path, json={"name": "mine"}, headers=headers).status_code == 204
+    kept = database.users.find_one({"email": natalie})["password"]
+    for password, status in (("!", 409), (kept, 204)):
+        database.users.update_one({"email": natalie}, {"$set": {"password": password}})
+        assert client.delete(path, headers=headers).status_code == status
 
 
 def operators(app):
@@ -108,6 +184,8 @@ def operators(app):
         ["set-password", BOB, "--password-stdin"],
         ["end-sessions", BOB],
         ["unlock", BOB],
+        ["verify", BOB],
+        ["reset-factors", BOB, "--yes"],
         ["delete", BOB, "--yes"],
     ):
         ended = runner.invoke(args=["users", *command], input=f"{PASSWORD}\n")
@@ -115,7 +193,7 @@ def operators(app):
 
 
 def faults(make_app, database):
-    """A bug, a database that is away, a proxy that the settings do not name, and collections that do not fit."""
+    """A bug, a database or mail server that is away, a proxy that is not declared, and collections that do not fit."""
     credentials = {"email": ALICE, "password": PASSWORD}
     behind_proxy = make_app(LIMITS="on").test_client()
     behind_proxy.post("/auth", json=credentials, headers={"X-Forwarded-For": "203.0.113.9"})
@@ -131,6 +209,10 @@ def faults(make_app, database):
     assert nameless.post("/users", json=credentials).status_code == 503
     database.twice.insert_many([{"email": "a@example.com"}, {"email": "A@example.com"}])
     assert make_app(USERS_COLLECTION="twice").test_client().get("/readyz").status_code == 200
+    unmailed = make_app(SMTP_URL="smtp://127.0.0.1:1", MAIL_FROM="a@example.com", APP_URL="https://app.example.com/")
+    with unmailed.app_context():
+        requests.ask("sign_up", ALICE, None)
+    state_of(unmailed).deliverer.deliver_due()
     for claims in ("not_a_dict", "not_json", "fails"):
         client = make_app(CLAIMS=f"tests.docs.odd_claims:{claims}").test_client()
         client.post("/users", json=credentials)
@@ -150,11 +232,20 @@ def crowd(service):
 
 
 @pytest.fixture
+def settings(settings):
+    return {**settings, **PASSKEYS}
+
+
+@pytest.fixture
 def lines(app, client, database, make_app, serve):
     service = serve(workers=1, FLASK_CONNECTIONS_PER_CLIENT="2")
     crowd(service)
     with captured_log() as log:
         users_and_admins(client, database)
+        resets(client, database)
+        passkeys(client, database)
+        email_changes(client, database)
+        two_steps(make_app)
         operators(app)
         own_code(make_app)
         faults(make_app, database)

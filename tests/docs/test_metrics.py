@@ -13,7 +13,7 @@ from tests.service import ROOT
 SECTION = (ROOT / "docs/operations.md").read_text().split("\n## Metrics\n", 1)[1].split("\n## ", 1)[0]
 DASHBOARD = json.loads((ROOT / "deploy/grafana-dashboard.json").read_text())
 OF_PROMETHEUS = {"job", "instance", "le"}  # labels that a scrape adds, and those of a histogram's buckets
-UNITS = ("_seconds", "_total", "_info", "_in_progress")
+UNITS = ("_seconds", "_total", "_info", "_in_progress", "_waiting", "_paused")
 
 
 def written():

@@ -12,7 +12,7 @@ from tests.conftest import ALICE, PASSWORD, SECRET
 from tests.server.processes import sign_up
 from tests.service import ROOT
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.waits]
 REMEMBERED_SECONDS = 5
 
 

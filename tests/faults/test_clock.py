@@ -10,7 +10,7 @@ import requests
 from tests.conftest import ALICE, PASSWORD, bearer
 from tests.server.processes import pass_guard
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.waits]
 LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), *Path("/usr/lib/faketime").glob("*MT.so.1")]
 
 

@@ -21,8 +21,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="it needs /proc and 127.0.0.2"),
 ]
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-HEADS_SECONDS = 20
-BODIES_SECONDS = 2.5 * BODY_PAUSE_SECONDS
+HEADS_SECONDS = 13  # two deadlines of a head and more, so each connection is opened twice
+BODIES_SECONDS = 1.8 * BODY_PAUSE_SECONDS  # each is opened twice
 CPU_SHARE = 0.2  # of a core, of each worker
 FRESH_SECONDS = 1.0
 

@@ -77,6 +77,7 @@ def test_reset_connections_are_retried_or_answered_503(service, proxy):
     assert max(answer.seconds for _, answer in found) < UNAVAILABLE_SECONDS
 
 
+@pytest.mark.waits
 def test_a_black_hole_is_answered_503_in_time(service, proxy):
     statuses, _ = drive(service, proxy, "hole", 8)
     assert {status for kind in statuses for status in statuses[kind]} == {503}

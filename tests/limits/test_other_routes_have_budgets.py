@@ -63,7 +63,7 @@ def test_a_sign_up_that_loses_its_place_to_another_client_costs_a_unit(client, m
 
 
 def test_a_sign_up_that_the_database_fails_costs_nothing(client, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise DatabaseUnavailable
 
     monkeypatch.setattr(users, "insert", fail)

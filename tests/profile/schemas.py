@@ -16,7 +16,7 @@ class ProfileSchema(Schema):
     seenAt = fields.AwareDateTime()
     score = fields.Decimal(as_string=True)
     token = fields.UUID()
-    language = fields.String(load_default="en")
+    locale = fields.String(load_default="en")
     address = fields.Nested(AddressSchema)
     notes = fields.Raw(allow_none=True)
     pin = fields.String(load_only=True)

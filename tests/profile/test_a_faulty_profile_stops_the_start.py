@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 
 from authservice.admin.schemas import AdminUserDetailSchema
 from authservice.config import ConfigurationError
-from authservice.users.schemas import SignUpSchema
+from authservice.sign_ups.schemas import SignUpSchema
 from authservice.web.profile import RESERVED
 from tests.api.answers import assert_ok
 from tests.conftest import ALICE, PASSWORD, sign_in

@@ -130,7 +130,7 @@ class TestSize:
         assert database.users.count_documents({}) == 0
 
     def test_changes_of_the_same_moment_do_not_pass_it_together(self, client, app, alice, database):
-        changes = [{name: "x" * 9_000} for name in ("notes", "pin", "nickName", "language")] * 3
+        changes = [{name: "x" * 9_000} for name in ("notes", "pin", "nickName", "locale")] * 3
 
         def change(body):
             return app.test_client().patch("/users/me", json=body, headers=alice).status_code
@@ -144,7 +144,7 @@ class TestSize:
 
 
 def test_changes_of_the_same_moment_are_all_kept(app, alice, database):
-    changes = [{"age": 1}, {"pin": "2"}, {"language": "de"}, {"nickName": "n"}, {"notes": 1}, {"score": "1"}]
+    changes = [{"age": 1}, {"pin": "2"}, {"locale": "de"}, {"nickName": "n"}, {"notes": 1}, {"score": "1"}]
 
     def change(body):
         answer = app.test_client().patch("/users/me", json=body, headers=alice)
@@ -154,7 +154,7 @@ def test_changes_of_the_same_moment_are_all_kept(app, alice, database):
     with ThreadPoolExecutor(len(changes)) as threads:
         assert {*threads.map(change, changes)} == {200}
     stored = database.users.find_one({})["profile"]
-    assert (stored["age"], stored["pin"], stored["language"], stored["nick"]) == (1, "2", "de", "n")
+    assert (stored["age"], stored["pin"], stored["locale"], stored["nick"]) == (1, "2", "de", "n")
 
 
 class OddSchema(Schema):

@@ -53,3 +53,22 @@ def compile_project(workshop: Path) -> Callable[..., str]:
         return done.stdout
 
     return compile_project
+
+
+@pytest.fixture
+def node(workshop: Path, compile_project: Callable[..., str]) -> Callable[..., str]:
+    """Run JavaScript in a module next to session.js, and return its output."""
+    options = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "outDir": "dist", "types": []}
+    config = {"compilerOptions": {**options, "rootDir": "src"}, "include": ["src"]}
+    assert compile_project("node", config, {}) == ""
+
+    def node(script: str, *arguments: str) -> str:
+        directory = workshop / "node" / "dist"
+        (directory / "package.json").write_text('{"type": "module"}')
+        (directory / "script.js").write_text(script)
+        command = ["node", "script.js", *arguments]
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return node

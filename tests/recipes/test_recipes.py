@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.browser.needs import CLIENT
 from tests.service import ROOT
 
 # what `ng new` writes with @schematics/angular 22, in its strict default
@@ -26,7 +27,7 @@ ANGULAR = {
     "include": ["src/**/*.ts"],
 }
 BLOCKS = re.findall(r"^```(tsx?)\n(.*?)^```", (ROOT / "docs/front-ends.md").read_text(), re.DOTALL | re.MULTILINE)
-BASICS, CAPACITOR, ANGULAR_RECIPE, REACT_RECIPE = (code for _, code in BLOCKS)
+BASICS, PASSKEYS, CAPACITOR, ANGULAR_RECIPE, REACT_RECIPE = (code for _, code in BLOCKS)
 
 TYPED_EVENTS = """
 import { type Change, Session } from './session';
@@ -57,6 +58,13 @@ def create_vite(workshop):
 def test_session_ts_compiles_in_a_new_vite_project(compile_project, create_vite):
     files = {"typed-events.ts": TYPED_EVENTS, "basics.ts": BASICS}
     assert compile_project("vanilla", create_vite("vanilla-ts"), files) == ""
+
+
+def test_passkeys_ts_and_its_recipe_compile(compile_project, create_vite):
+    passkeys = (CLIENT / "src" / "passkeys.ts").read_text()
+    files = {"passkeys.ts": passkeys, "signing-in.ts": PASSKEYS}
+    assert compile_project("passkeys", create_vite("vanilla-ts"), files) == ""
+    assert compile_project("passkeys-in-angular", ANGULAR, files) == ""
 
 
 def test_the_react_recipe_compiles_in_a_new_vite_project(compile_project, create_vite):

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,6 +23,8 @@ ARGUMENTS = {
     errors.ValidationFailed: (FAULTS,),
     errors.EmailAmbiguous: (["5c0dc18d349bc9479600c171"] * 2,),
     errors.TooManyAttempts: (7,),
+    errors.StepUpRequired: (600, "aal2"),
+    errors.SecondFactorRequired: ("continuation", 300, ["totp"]),
 }
 ANSWERS = {
     "html": (200, "text/html", b"<!doctype html><title>An app</title>"),
@@ -85,25 +85,6 @@ def server():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
-
-
-@pytest.fixture
-def node(workshop, compile_project):
-    """Run JavaScript in a module next to session.js, and return its output."""
-    options = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "outDir": "dist", "types": []}
-    config = {"compilerOptions": {**options, "rootDir": "src"}, "include": ["src"]}
-    assert compile_project("node", config, {}) == ""
-
-    def node(script, *arguments):
-        directory = workshop / "node" / "dist"
-        (directory / "package.json").write_text('{"type": "module"}')
-        (directory / "script.js").write_text(script)
-        command = [shutil.which("node"), "script.js", *arguments]
-        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return node
 
 
 def test_a_server_that_renders_is_not_kept_awake(node):

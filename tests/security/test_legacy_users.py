@@ -44,11 +44,11 @@ class TestOfTheTutorial:
         assert datetime.fromisoformat(me["createdAt"]) == made
 
         stored = database.users.find_one()
-        assert stored.keys() == {"_id", "email", "password", "__v", "passwordChangedAt", "sessions", "devices"}
+        assert stored.keys() == {"_id", "email", "password", "__v", "passwordRenewedAt", "sessions", "devices"}
         assert (stored["_id"], stored["email"], stored["__v"]) == (document["_id"], "josh@example.com", 0)
         assert stored["password"].startswith("$2b$11$")
         assert bcrypt.checkpw(b"password", stored["password"].encode())  # the old app can still check the password
-        assert abs((stored["passwordChangedAt"] - before).total_seconds()) < 600
+        assert abs((stored["passwordRenewedAt"] - before).total_seconds()) < 600
 
     def test_a_wrong_password_changes_nothing(self, client, database):
         document = tutorial_user()
@@ -61,7 +61,7 @@ class TestOfTheTutorial:
 def test_a_hash_of_our_cost_is_taken_over_as_well(client, database):
     database.users.insert_one(tutorial_user(ALICE, hashed(PASSWORD, 4)))
     sign_in(client, ALICE)
-    assert "passwordChangedAt" in database.users.find_one()
+    assert "passwordRenewedAt" in database.users.find_one()
 
 
 def test_our_token_passes_the_guard_of_the_tutorial(alice):
@@ -160,7 +160,7 @@ ODD_VALUES = [
 
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:40])
 def test_odd_fields_keep_nobody_out(client, database, value):
-    odd = dict.fromkeys(["roles", "createdAt", "passwordChangedAt", "__v", "sessions"], value)
+    odd = dict.fromkeys(["roles", "createdAt", "passwordChangedAt", "passwordRenewedAt", "__v", "sessions"], value)
     database.users.insert_one({**tutorial_user(ALICE, hashed(PASSWORD)), **odd})
     token = sign_in(client, ALICE)["token"]
     assert_ok(client.get("/users/test", headers=bearer(token)))

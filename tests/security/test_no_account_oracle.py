@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import bcrypt
 import pytest
 
-from authservice.auth import service
+from authservice.auth import signing_in
+from authservice.auth.starting import Visit
 from authservice.errors import CredentialsInvalid
 from authservice.limits.clients import NO_CLIENT
 from authservice.web.timing import GRID_SECONDS
@@ -29,6 +30,7 @@ def hashed(password, cost):
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 OURS = {"createdAt": THEN, "passwordChangedAt": THEN, "roles": []}
+TWO_STEPS = {"twoStep": {"totp": {"secret": "x", "confirmedAt": THEN, "lastStep": 0}, "failures": 100}}
 REFUSALS = {
     "nobody": (None, PASSWORD),
     "nobody, a long password": (None, "x" * 1_000),
@@ -39,6 +41,11 @@ REFUSALS = {
     "wrong password, legacy": ({"password": hashed(PASSWORD, COST), "__v": 0}, "wrong " + PASSWORD),
     "wrong password, legacy and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "wrong " + PASSWORD),
     "wrong long password, legacy and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0}, "x" * 1_000),
+    "wrong password, two steps": ({"password": hashed(PASSWORD, COST), **OURS, **TWO_STEPS}, "wrong " + PASSWORD),
+    "disabled, right password, two steps": (
+        {"password": hashed(PASSWORD, COST), **OURS, **TWO_STEPS, "disabledAt": THEN},
+        PASSWORD,
+    ),
     "disabled, right password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, PASSWORD),
     "disabled, wrong password": ({"password": hashed(PASSWORD, COST), **OURS, "disabledAt": THEN}, "wrong"),
     "disabled, legacy and cheap": ({"password": hashed(PASSWORD, 4), "__v": 0, "disabledAt": True}, PASSWORD),
@@ -111,12 +118,13 @@ def test_the_work_is_counted_where_it_is_done(client, ask, work):
 def test_every_refusal_takes_the_same_time(app, ask):
     """Without the grid of answer times, which would hide what this measures."""
     names = ["nobody", "wrong password", "wrong password, legacy and cheap", "disabled, right password", "broken hash"]
+    names.append("wrong password, two steps")
     times = {name: [] for name in names}
     for _ in range(15):
         for name in names:
             start = time.perf_counter()
             with app.app_context(), pytest.raises(CredentialsInvalid):
-                service.sign_in(ask.emails[name], REFUSALS[name][1], NO_CLIENT, "")
+                signing_in.sign_in(ask.emails[name], REFUSALS[name][1], Visit(NO_CLIENT))
             times[name].append(time.perf_counter() - start)
     fastest = [min(one) for one in times.values()]  # other load on the machine only adds time
     assert max(fastest) < 2 * min(fastest), times  # without a decoy it is ten times

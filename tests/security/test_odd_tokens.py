@@ -96,7 +96,10 @@ def test_a_token_made_by_hand_as_we_make_them_passes(client, claims):
 def test_an_issued_token_has_the_promised_header_and_claims(alice, alice_id):
     assert jwt.get_unverified_header(alice) == HEADER
     claims = jwt.decode(alice, SECRET, algorithms=["HS256"])
-    assert claims.keys() == {"sub", "email", "roles", "sid", "jti", "type", "iat", "exp", "fresh"}
+    assert claims.keys() == {
+        *("sub", "email", "emailVerified", "roles", "sid", "jti", "type", "iat", "exp", "fresh"),
+        *("auth_time", "amr", "acr"),
+    }
     assert (claims["sub"], claims["email"], claims["roles"], claims["type"]) == (alice_id, ALICE, [], "access")
     assert claims["exp"] - claims["iat"] == 3_600
 
@@ -216,6 +219,11 @@ def test_a_clock_may_differ_by_a_few_seconds_and_no_more(client, claims):
         {**HEADER, "kid": None},
         {**HEADER, "kid": 1},
         {**HEADER, "kid": ["../../dev/null"]},
+        {**HEADER, "jku": "https://charlie.example/jwks.json"},
+        {**HEADER, "x5u": "https://charlie.example/chain.pem"},
+        {**HEADER, "jwk": {"kty": "oct", "k": "AAAA"}},
+        {**HEADER, "x5c": ["AAAA"]},
+        {**HEADER, "cty": "JWT"},
         {**HEADER, "crit": []},
         {**HEADER, "crit": ["exp"]},
         {**HEADER, "crit": None},

@@ -17,8 +17,8 @@ from authservice import AuthService
 from authservice.config import ConfigurationError, load
 from authservice.embedded.client import BESIDE_USERS
 from authservice.security import proof_of_work
+from authservice.sign_ups import service
 from authservice.store import proofs
-from authservice.users import service
 from tests.api.answers import assert_ok, assert_problem
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, SECRET, state_of
 from tests.service import free_port

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.faults.test_clock import LIBRARIES
+from tests.server.key_rotation import age, keys
 from tests.server.processes import run, wait_until
 from tests.server.proxies import find_program
 from tests.service import ROOT, free_port
@@ -71,6 +72,18 @@ def check_url(check):
 def test_a_good_installation_exits_with_0(environment, command):
     ended = run(*command, **environment)
     assert (ended.returncode, ended.stderr, ended.stdout.splitlines()) == (0, "", OF_INSTALLATION)
+
+
+def test_it_says_which_key_signs(check, tmp_path):
+    file = tmp_path / "keys.json"
+    environment = {"FLASK_JWT_KEYS_FILE": str(file), "FLASK_JWT_ISSUER": "https://auth.example.com"}
+    kid = keys(file, "generate").split()[0]
+    first, *rest = OF_INSTALLATION
+    standby = "note   signing keys: none of them signs, so FLASK_JWT_SECRET_KEY does: authservice keys rotate"
+    assert check(**environment) == (0, [first, standby, *rest])
+    age(file, 20 * 60)
+    keys(file, "rotate")
+    assert check(**environment) == (0, [first, f"ok     signing keys: {kid} signs", *rest])
 
 
 def test_faulty_settings_are_a_list(environment):

@@ -1,4 +1,4 @@
-"""Without its database the service runs, answers 503 within 2.5 s, and recovers by itself."""
+"""Without its database the service runs, answers 503 in time, and recovers by itself."""
 
 import socket
 import subprocess
@@ -19,7 +19,7 @@ from tests.database import GIVEN_URI, KILLS
 from tests.server.processes import pass_guard, sign_up, wait_until
 from tests.service import Service, free_port
 
-UNAVAILABLE_SECONDS = 2.5
+UNAVAILABLE_SECONDS = 3.0  # 1.5 s, two of the steps of 0.5 s in which the driver looks for a server, and some room
 
 
 class Database:

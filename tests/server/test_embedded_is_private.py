@@ -33,7 +33,7 @@ HOSTILE = '[server]\nhost = "0.0.0.0"\nenable_test_commands = true\n'
 LIST_USERS = ("flask", "--app", "wsgi", "users", "list")
 
 
-@pytest.mark.parametrize("name", ["lock", "port", "database", "database-password", "jwt-secret"])
+@pytest.mark.parametrize("name", ["lock", "port", "database", "database-password", "encryption-key", "jwt-secret"])
 def test_a_symbolic_link_is_refused(tmp_path, name):
     directory, elsewhere = tmp_path / "instance", tmp_path / "elsewhere"
     directory.mkdir(mode=0o700)
@@ -44,7 +44,7 @@ def test_a_symbolic_link_is_refused(tmp_path, name):
 
 
 def test_every_secret_in_the_folder_is_protected():
-    assert {*SECRETS} == {instance.NAME, keeper.PASSWORD}
+    assert {*SECRETS} == {instance.JWT_SECRET, instance.ENCRYPTION_KEY, keeper.PASSWORD}
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_only_the_owner_has_access_to_the_folder_with_any_umask(start, tmp_path,
         os.umask(before)
     assert created.returncode == 0, created.stderr
     kept = sorted(path.name for path in directory.iterdir())
-    assert kept == ["database", "database-password", "jwt-secret", "lock", "port"]
+    assert kept == ["database", "database-password", "encryption-key", "jwt-secret", "lock", "port"]
     assert len([*(directory / "database").iterdir()]) > 10
     for path in (directory.parent, directory, *directory.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
@@ -216,9 +216,10 @@ class TestAnOpenFolder:
         """A used folder, without the data."""
         directory = tmp_path / "my instance"
         (directory / "database").mkdir(parents=True)
-        for name in ("jwt-secret", "database-password", "lock", "database/WiredTiger"):
+        for name in ("jwt-secret", "encryption-key", "database-password", "lock", "database/WiredTiger"):
             (directory / name).touch(0o600)
         (directory / "jwt-secret").write_text("0123456789abcdef" * 4)
+        (directory / "encryption-key").write_text("A" * 43 + "=")
         for folder in (directory, directory / "database"):
             folder.chmod(0o700)
         return directory
@@ -253,7 +254,7 @@ class TestAnOpenFolder:
         start(directory)
         assert open_to_others(directory) == []
 
-    @pytest.mark.parametrize("name", ["jwt-secret", "database-password"])
+    @pytest.mark.parametrize("name", ["jwt-secret", "encryption-key", "database-password"])
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
     def test_an_open_secret_in_it_is_refused(self, directory, name, mode):
         (directory / name).chmod(mode)

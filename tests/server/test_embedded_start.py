@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import requests
 
 from tests.conftest import PASSWORD
 from tests.database import needs_embedded
+from tests.factors.enrolling import code_of
 from tests.server.processes import is_alive, on_directory, pass_guard, run, sign_up, wait_until
 from tests.service import Service
 
@@ -64,9 +66,22 @@ def test_it_serves_and_logs_that_this_is_for_development(shared):
     assert str(directory) in service.output()
 
 
-def test_only_the_owner_can_read_the_secret(shared):
+def test_a_newcomer_can_turn_two_steps_on(shared):
+    """Each worker has the same key."""
+    service, _ = shared
+    headers = {"Authorization": f"Bearer {sign_up(service, 'two@example.com')}"}
+    for _ in range(4):
+        set_up = requests.post(f"{service.url}/users/me/totp", headers=headers, timeout=10)
+        assert set_up.status_code == 200, set_up.text
+    body = {"code": code_of(set_up.json()["secret"])}
+    confirmed = requests.put(f"{service.url}/users/me/totp", json=body, headers=headers, timeout=10)
+    assert confirmed.status_code == 200, confirmed.text
+
+
+def test_only_the_owner_can_read_the_secrets(shared):
     _, directory = shared
-    assert (directory / "jwt-secret").stat().st_mode & 0o777 == 0o600
+    for name in ("jwt-secret", "encryption-key"):
+        assert (directory / name).stat().st_mode & 0o777 == 0o600
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
@@ -89,16 +104,17 @@ def test_neither_log_nor_process_list_shows_the_database_password(shared):
 
 def test_a_killed_database_restarts_on_its_port_with_all_acknowledged_writes(shared):
     service, directory = shared
-    token = sign_up(service, "survivor@example.com")
+    run = uuid.uuid4().hex  # a second try has accounts of its own
+    token = sign_up(service, f"{run}@example.com")
     port = (directory / "port").read_text()
     keeper, database = on_directory(directory)
-    bodies = [{"email": f"survivor-{number}@example.com", "password": PASSWORD} for number in range(20)]
+    bodies = [{"email": f"{run}-{number}@example.com", "password": PASSWORD} for number in range(20)]
     for body in bodies:
         assert requests.post(f"{service.url}/users", json=body, timeout=15).status_code == 201
     os.kill(database, signal.SIGKILL)
 
-    wait_until(lambda: len(on_directory(directory)) == 2 and on_directory(directory)[1] != database)
-    wait_until(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 200)
+    wait_until(lambda: len(on_directory(directory)) == 2 and on_directory(directory)[1] != database, 60)
+    wait_until(lambda: requests.get(f"{service.url}/readyz", timeout=30).status_code == 200, 60)
     assert on_directory(directory)[0] == keeper
     assert (directory / "port").read_text() == port
     assert pass_guard(service, token).status_code == 200

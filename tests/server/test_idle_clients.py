@@ -1,6 +1,7 @@
 """Idle clients delay nobody, and are evicted for newcomers."""
 
 import contextlib
+import json
 import os
 import resource
 import socket
@@ -78,8 +79,7 @@ def test_a_newcomer_is_served_when_a_connection_of_a_full_worker_becomes_idle(se
         FLASK_CONNECTIONS_PER_CLIENT="0",
         FLASK_BCRYPT_LOG_ROUNDS="14",
     )
-    order = []
-    newcomer = threading.Thread(target=lambda: order.append(("newcomer", seconds_to_answer(service))))
+    newcomer = threading.Thread(target=seconds_to_answer, args=(service,))
     with contextlib.ExitStack() as opened:
         busy = [opened.enter_context(socket.create_connection(("127.0.0.1", service.port), 30)) for _ in range(2)]
         for connection, name in zip(busy, "ab", strict=True):
@@ -91,9 +91,10 @@ def test_a_newcomer_is_served_when_a_connection_of_a_full_worker_becomes_idle(se
         newcomer.start()
         for connection in busy:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 201 ")
-            order.append(("busy", 0))
         newcomer.join()
-    assert [who for who, _ in order] == ["busy", "newcomer", "busy"]
+    lines = [json.loads(line) for line in service.output().splitlines() if '"event": "request"' in line]
+    # By the log: on a busy machine the clients see a response later than it was sent, and not in that order.
+    assert [line["route"] for line in lines][-3:] == ["/users", "/healthz", "/users"]
 
 
 def test_a_client_that_drips_a_body_after_its_response_is_cut_off(service, connect):
@@ -132,6 +133,7 @@ def test_a_worker_without_file_descriptors_evicts_idle_connections(service):
 
 
 @pytest.mark.faults
+@pytest.mark.waits
 def test_clients_that_stop_in_the_middle_are_cut_off(connect):
     silent, head, body = connect(b""), connect(b"G"), connect(JSON_HEAD + b"Content-Length: 9\r\n\r\n")
     started = time.monotonic()

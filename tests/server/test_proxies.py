@@ -13,6 +13,12 @@ WHOLE_NEEDS_ADMIN = {  # as their comments say
     "caddy": {"/auth/verify?": "/auth/verify?role=admin"},
     "haproxy": {"# http-request deny unless": "http-request deny unless"},
 }
+RECENT = "/auth/verify?maxAge=600&acr=aal2"
+WHOLE_NEEDS_A_RECENT_SIGN_IN = {
+    "nginx": {"/auth/verify;": f"{RECENT};"},
+    "caddy": {"/auth/verify?": RECENT},
+    "haproxy": {'/auth/verify"': f'{RECENT}"'},
+}
 FORGED = [
     (name, "admin") for name in ("X-Auth-Roles", "x-auth-roles", "X_Auth_Roles", "X-Auth_Roles", "X_AUTH-ROLES")
 ] + [("X-Auth-User-Id", "forged"), ("X_Auth_User_Id", "forged"), ("X-Auth-Email", "forged"), ("X_Auth_Email", "forged")]
@@ -70,9 +76,24 @@ def proxy(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def services():
+    """Those of this module, started by ``service``."""
+    return []
+
+
 @pytest.fixture
-def service(serve):
-    return serve(workers=1)
+def service(services, serve_module):
+    """One for the whole module, and another one after a test that has stopped it."""
+    if not services or services[-1].process.poll() is not None:
+        services.append(serve_module(workers=1))
+    return services[-1]
+
+
+@pytest.fixture
+def database(module_database):
+    yield module_database
+    module_database.users.delete_many({})
 
 
 @pytest.fixture
@@ -83,7 +104,7 @@ def backend():
 
 
 @pytest.fixture
-def pair(service):
+def pair(service, database):
     credentials = {"email": ALICE, "password": PASSWORD}
     assert requests.post(f"{service.url}/users", json=credentials, timeout=15).status_code == 201
     signed_in = requests.post(f"{service.url}/auth", json=credentials, timeout=15)
@@ -197,6 +218,22 @@ def test_no_path_bypasses_a_role_that_the_whole_backend_needs(proxy, service, ba
         become_admin(database)
         assert front.ask("/private/report?role=editor", token).status == 200
         assert front.ask("/private/ADMIN/x", token).status == 200
+
+
+def test_a_recent_sign_in_with_two_factors_may_be_needed(proxy, service, backend, database, tmp_path, pair, token):
+    with running(proxy, service.port, backend.port, tmp_path, WHOLE_NEEDS_A_RECENT_SIGN_IN[proxy]) as front:
+        refused = front.ask("/private/report?acr=aal1", token)
+        assert refused.status == 403
+        if proxy != "nginx":  # which sends a page of its own
+            challenge = refused.headers["WWW-Authenticate"]
+            assert 'error="insufficient_user_authentication"' in challenge
+            assert challenge.endswith('max_age="600", acr_values="aal2"')
+        assert backend.asked == []
+        stepped_up = {"$set": {"sessions.0.amr": ["pwd", "otp", "mfa"]}}
+        assert database.users.update_one({}, stepped_up).modified_count == 1
+        body = {"refreshToken": pair["refreshToken"]}
+        renewed = requests.post(f"{service.url}/auth/refresh", json=body, timeout=15).json()["token"]
+        assert front.ask("/private/report", ("Authorization", f"Bearer {renewed}")).status == 200
 
 
 def test_nobody_passes_while_the_service_is_down(front, service, backend, token):

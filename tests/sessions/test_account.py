@@ -74,7 +74,7 @@ def test_a_wrong_current_password_changes_nothing_and_signs_nobody_out(client, a
     [
         ({"currentPassword": PASSWORD, "newPassword": "short"}, "/newPassword", "too_short"),
         ({"currentPassword": PASSWORD}, "/newPassword", "required"),
-        ({"newPassword": NEW_PASSWORD}, "/currentPassword", "required"),
+        ({"currentPassword": None, "newPassword": NEW_PASSWORD}, "/currentPassword", "wrong_type"),
     ],
 )
 def test_a_new_password_follows_the_rules_of_sign_up(client, alice, body, pointer, code):

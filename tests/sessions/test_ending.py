@@ -1,5 +1,7 @@
 """A session that was ended is refused on the next request."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
@@ -50,7 +52,16 @@ def test_my_sessions_are_listed_with_the_current_one_marked(client, alice, phone
     assert answer.status_code == 200
     listed = answer.get_json()["sessions"]
     assert [session["current"] for session in listed] == [True, False]
-    assert listed[0].keys() == {"id", "createdAt", "lastUsedAt", "expiresAt", "ip", "userAgent", "current"}
+    assert listed[0].keys() == {
+        "id",
+        "authenticatedAt",
+        "createdAt",
+        "lastUsedAt",
+        "expiresAt",
+        "ip",
+        "userAgent",
+        "current",
+    }
     assert listed[0]["ip"] == "127.0.0.1"
     assert listed[0]["userAgent"].startswith("Werkzeug/")
 
@@ -105,13 +116,42 @@ def test_the_least_recently_used_session_makes_room(settings, request):
 
 def test_a_session_never_starts_for_one_who_was_disabled_while_the_password_was_checked(client, alice, database, app):
     """The write that starts a session checks again, because time passes between the check and the write."""
-    from authservice.store import devices, lookup, sessions, users
+    from authservice.store import administration, devices, lookup, sessions
 
     with app.app_context():
-        user, stored, _ = lookup.find_with_password([ALICE], "x")
+        user, stored, _ = lookup.find_with_password([ALICE])
         session = sessions.of(user.id)[0]
         (device,), _ = devices.of(user.id, session.id)
         for is_known in (True, False):
-            assert users.change(user.id, is_disabled=True)
-            assert not sessions.start(user.id, stored, session, 20, None, device, is_known=is_known)
+            assert administration.change(user.id, is_disabled=True)
+            assert not sessions.start(user.id, stored, session, 20, None, device, None, is_known=is_known)
     assert database.users.find_one({})["sessions"] == database.users.find_one({})["devices"] == []
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_session_starts_only_together_with_what_it_spends(client, alice, database, app, is_known):
+    from authservice.auth import pairs
+    from authservice.store import devices, lookup, sessions
+    from authservice.store.spending import Spending
+
+    database.users.update_one({}, {"$set": {"coins": [{"id": 1, "isSpent": False}, {"id": 2, "isSpent": False}]}})
+    coin = Spending(
+        {"coins": {"$elemMatch": {"id": 2, "isSpent": False}}},
+        {"$set": {"coins.$[coin].isSpent": True}, "$push": {"spent": 2}},
+        ({"coin.id": 2},),
+    )
+    with app.test_request_context():
+        user, stored, _ = lookup.find_with_password([ALICE])
+        (device,), _ = devices.of(user.id, sessions.of(user.id)[0].id)
+        if not is_known:
+            device = replace(device, id="another")
+        session = pairs.new_session(None, "", device.id)
+        started = [
+            sessions.start(user.id, stored, session, 20, None, device, None, is_known=is_known, spending=coin)
+            for _ in range(2)
+        ]
+    found = database.users.find_one({})
+    assert started == [True, False]
+    assert [entry["id"] for entry in found["sessions"]][1:] == [session.id]
+    assert [[coin["isSpent"] for coin in found["coins"]], found["spent"]] == [[False, True], [2]]
+    assert len(found["devices"]) == (1 if is_known else 2)

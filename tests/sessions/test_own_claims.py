@@ -13,7 +13,7 @@ from authservice.web.guards import jwt_required
 from tests.api.answers import assert_ok, assert_problem, captured_log
 from tests.conftest import ALICE, PASSWORD, bearer, sign_in
 
-OURS = ["sub", "email", "roles", "sid", "jti", "type", "iat", "exp", "fresh"]
+OURS = ["sub", "email", "emailVerified", "roles", "sid", "jti", "type", "iat", "exp", "fresh"]
 RESERVED = [*OURS, "nbf", "iss", "aud", "auth_time", "amr", "acr"]
 NEW_PASSWORD = "another horse battery"
 

@@ -1,0 +1,1 @@
+"""Mails: their kinds, their wording, and how they reach the mail server."""

@@ -1,0 +1,1 @@
+"""Passkeys (WebAuthn): sign in without a password, and manage your own."""

@@ -1,0 +1,1 @@
+"""The second step of a sign-in, and a further proof within a session."""

@@ -1,0 +1,1 @@
+"""The proof of an address: a mail, and what comes back of it."""

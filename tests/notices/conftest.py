@@ -1,0 +1,5 @@
+"""Apps that send their mails to a real mail server."""
+
+from tests.resets.conftest import settings
+
+__all__ = ["settings"]
