@@ -2,13 +2,15 @@
 
 import copy
 import functools
+import threading
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+from apispec import APISpec
 from apispec.ext.marshmallow.common import make_schema_key
 from flask import Flask, request
-from flask_smorest import Api
+from flask_smorest import Api, Blueprint
 from marshmallow import Schema
 
 from authservice.web.cookies import COOKIE, DEVICE_COOKIE
@@ -50,7 +52,43 @@ SETS_COOKIE: dict[str, Any] = {
 }
 
 
-def init_app(app: Flask, *, is_served: bool) -> Api:
+class LazyApi(Api):  # type: ignore[misc]  # flask-smorest has no types
+    """Describes its blueprints when somebody first asks for ``spec``.
+
+    That takes longer than all else that an application does at its start, and most processes are never asked: workers,
+    and commands above all (docs/decisions/0045-lazy-description.md).
+    """
+
+    DEFAULT_ERROR_RESPONSE_NAME = None  # each route lists its refusals by status
+
+    def __init__(self) -> None:
+        self._spec: Any = None  # until init_app
+        self._undescribed: list[Blueprint] = []
+        self._lock = threading.RLock()  # describing asks for the spec again
+        super().__init__()
+
+    @property
+    def spec(self) -> APISpec:
+        with self._lock:
+            while self._undescribed:
+                blueprint = self._undescribed.pop(0)
+                blueprint.register_views_in_doc(self, self._app, self._spec, name=blueprint.name, parameters=None)
+                self._spec.tag({"name": blueprint.name, "description": blueprint.description})
+            described: APISpec = self._spec
+            return described
+
+    @spec.setter
+    def spec(self, spec: Any) -> None:
+        self._spec = spec
+
+    def register_blueprint(self, blueprint: Blueprint) -> None:
+        """As flask-smorest does it, without the description."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+        self._undescribed.append(blueprint)
+
+
+def init_app(app: Flask, *, is_served: bool) -> LazyApi:
     """Set up the documentation. The caller registers the blueprints on the returned Api."""
     app.config.update(
         API_TITLE="authservice",
@@ -65,8 +103,7 @@ def init_app(app: Flask, *, is_served: bool) -> Api:
         },
         OPENAPI_VERSION="3.1.0",
     )
-    api = Api()
-    api.DEFAULT_ERROR_RESPONSE_NAME = None  # each route lists its refusals by status
+    api = LazyApi()
     api.init_app(app)
     for name in [*api.spec.components.schemas]:
         del api.spec.components.schemas[name]  # flask-smorest's schemas for errors and pages, which we do not use
@@ -77,7 +114,7 @@ def init_app(app: Flask, *, is_served: bool) -> Api:
     return api
 
 
-def _show(api: Api) -> dict[str, Any]:
+def _show(api: LazyApi) -> dict[str, Any]:
     """flask-smorest's own route would not know the path that the service is mounted at."""
     return {**api.spec.to_dict(), "servers": [_server(request.script_root or "/")]}
 
@@ -86,7 +123,7 @@ def _server(url: str) -> dict[str, str]:
     return {"url": url, "description": "Where this document comes from"}
 
 
-def add_profile(api: Api, profile: Profile, schemas: Iterable[type[Schema]]) -> None:
+def add_profile(api: LazyApi, profile: Profile, schemas: Iterable[type[Schema]]) -> None:
     """Document the fields of this app's profile in ``schemas``, which all apps share. They keep their names."""
     for schema in schemas:
         is_body = issubclass(schema, ProfiledBody)

@@ -57,13 +57,13 @@ def run(
 def sign_up(service: Service, email: str, prefix: str = "") -> str:
     """Create an account over HTTP, sign in, and return the access token."""
     body = {"email": email, "password": PASSWORD}
-    created = requests.post(f"{service.url}{prefix}/users", json=body, timeout=15)
+    created = requests.post(f"{service.url}{prefix}/users", json=body, timeout=30)
     assert created.status_code == 201, created.text
-    signed_in = requests.post(f"{service.url}{prefix}/auth", json=body, timeout=15)
+    signed_in = requests.post(f"{service.url}{prefix}/auth", json=body, timeout=30)
     assert signed_in.status_code == 200, signed_in.text
     token: str = signed_in.json()["token"]
     return token
 
 
 def pass_guard(service: Service, token: str) -> requests.Response:
-    return requests.get(f"{service.url}/users/test", headers=bearer(token), timeout=15)
+    return requests.get(f"{service.url}/users/test", headers=bearer(token), timeout=30)

@@ -34,7 +34,13 @@ sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Without
 
 def newcomer(directory: Path, log: Path) -> Service:
     """A service that starts as in the README, with its own folder and cheap hashes."""
-    return Service(log, {"FLASK_INSTANCE_PATH": str(directory), "FLASK_BCRYPT_LOG_ROUNDS": "4", "WEB_CONCURRENCY": "2"})
+    environment = {
+        "FLASK_INSTANCE_PATH": str(directory),
+        "FLASK_BCRYPT_LOG_ROUNDS": "4",
+        "FLASK_MONGO_TIMEOUT_MS": "10000",  # a slow machine must not look like a failing database
+        "WEB_CONCURRENCY": "2",
+    }
+    return Service(log, environment)
 
 
 @pytest.fixture(scope="module")
