@@ -1,6 +1,5 @@
 """Shared by the fault tests. Each starts its own service and, if it breaks it, its own database."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +7,6 @@ import pytest
 
 from tests.database import GIVEN_URI, KILLS
 from tests.faults.database import Database
-
-# Every commit breaks a thing a few times, and the weekly run five times as often: docs/decisions/0043-time-of-ci.md
-TIMES = int(os.environ.get("FAULT_TIMES", "1"))
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import time
 import pytest
 import requests
 
-from tests.faults.conftest import TIMES
 from tests.faults.load import Load, percentile
+from tests.repetitions import TIMES
 from tests.server.processes import sign_up
 
 pytestmark = pytest.mark.faults

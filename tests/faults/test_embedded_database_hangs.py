@@ -20,7 +20,7 @@ from authservice import embedded
 from authservice.embedded import keeper
 from tests.conftest import PASSWORD
 from tests.database import needs_embedded
-from tests.faults.conftest import TIMES
+from tests.repetitions import TIMES
 from tests.server.processes import on_directory, pass_guard, sign_up, wait_until
 from tests.service import Service
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.conftest import ALICE, PASSWORD
-from tests.faults.conftest import TIMES
+from tests.repetitions import TIMES
 from tests.server.processes import sign_up, wait_until
 
 pytestmark = pytest.mark.faults

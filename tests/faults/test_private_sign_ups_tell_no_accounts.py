@@ -44,6 +44,7 @@ def test_while_mails_are_sent(start, sink):
     assert [status for status, *_ in stranger.told["/users"]] == [202]
 
 
+@pytest.mark.weekly
 def test_while_the_mail_server_hangs(start):
     sink = Sink()
     with socket.create_server(("127.0.0.1", sink.port)) as hanging, connect(start(sink)) as connection:
@@ -54,6 +55,7 @@ def test_while_the_mail_server_hangs(start):
     assert [status for status, *_ in stranger.told["/users"]] == [202]
 
 
+@pytest.mark.weekly
 def test_while_the_addresses_are_over_their_budgets(start, sink):
     with connect(start(sink)) as connection:
         stranger = Newcomer(connection)
@@ -61,6 +63,7 @@ def test_while_the_addresses_are_over_their_budgets(start, sink):
     assert [status for status, *_ in stranger.told["/users"]] == [202]
 
 
+@pytest.mark.weekly
 def test_of_the_sign_in_afterwards(start, sink):
     with connect(start(sink)) as connection:
         stranger = Newcomer(connection)

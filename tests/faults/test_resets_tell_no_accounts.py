@@ -42,6 +42,7 @@ def test_while_mails_are_sent(start, sink):
     assert {re.sub(r"\d*@.*", "", to) for to, _ in sink.got} == {KNOWN}
 
 
+@pytest.mark.weekly
 def test_while_the_mail_server_hangs(start):
     sink = Sink()
     with socket.create_server(("127.0.0.1", sink.port)) as hanging, connect(start(sink)) as connection:
@@ -52,6 +53,7 @@ def test_while_the_mail_server_hangs(start):
     assert len(asker.told["/auth/reset"]) == 1
 
 
+@pytest.mark.weekly
 def test_while_the_addresses_are_over_their_budgets(start, sink):
     with connect(start(sink)) as connection:
         asker = Asker(connection)
@@ -60,6 +62,7 @@ def test_while_the_addresses_are_over_their_budgets(start, sink):
 
 
 @pytest.mark.parametrize("given", ["code", "token"])
+@pytest.mark.weekly
 def test_what_is_wrong_in_a_guess(start, sink, given):
     with connect(start(sink)) as connection:
         asker = Asker(connection)

@@ -7,8 +7,8 @@ import time
 import pytest
 import requests
 
-from tests.faults.conftest import TIMES
 from tests.faults.load import Load
+from tests.repetitions import TIMES
 from tests.server.processes import sign_up, wait_until
 
 pytestmark = pytest.mark.faults
