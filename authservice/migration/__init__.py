@@ -1,0 +1,1 @@
+"""Users of other stacks and services become this service's."""

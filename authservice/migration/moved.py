@@ -1,0 +1,67 @@
+"""What a profile makes of one user of another stack."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MovedUser:
+    """One user, as the other stack had it.
+
+    ``id`` is unique among the users of that stack. ``password`` is a bcrypt hash or a tagged string of
+    security.legacy.encode; None if the user has none there. ``email_verified_at`` and ``disabled_at`` are True if the
+    stack does not say when. ``more`` has other fields of our document, under their names there.
+    """
+
+    id: str
+    email: str
+    password: str | None
+    email_verified_at: datetime | bool | None = None
+    disabled_at: datetime | bool | None = None
+    created_at: datetime | None = None
+    roles: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Why a record is no user of ours. ``reason`` is short and holds no value of the record."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Joins:
+    """An export whose users lie in several files, one for each collection or table, given in any order.
+
+    ``part_of`` tells which part a record is and the key that all parts of one user share; None if the record is of no
+    use. ``Profile.read`` then gets ``{part: [record, ...]}``. A user without a record of ``main`` is unreadable.
+    """
+
+    main: str
+    part_of: Callable[[Record], tuple[str, str] | None]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How one stack keeps its users.
+
+    ``array``: where the users lie in one JSON object, for example ``users`` or ``realms.users``. None: the file is
+    an array, or has one record a line. ``columns_of_csv`` renames columns. ``may_adopt``: its documents can become ours
+    in place. ``replaces``: fields of its documents that have our name and another meaning (Payload's ``sessions``).
+    ``why_empty`` explains an export that has users and no passwords.
+    """
+
+    name: str
+    title: str
+    read: Callable[[Record], MovedUser | Unreadable]
+    array: str | None = None
+    joins: Joins | None = None
+    columns_of_csv: Mapping[str, str] = field(default_factory=dict)
+    may_adopt: bool = False
+    replaces: tuple[str, ...] = ()
+    why_empty: str | None = None
