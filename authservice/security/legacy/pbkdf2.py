@@ -1,0 +1,44 @@
+"""Hashes by PBKDF2 (RFC 8018)."""
+
+import hashlib
+import hmac
+import re
+
+from authservice.security.legacy.inner import Inner, unbase64
+
+ITERATIONS_MAX = 2_000_000
+ITERATIONS_OF_ALL_BLOCKS_MAX = 4_000_000
+# What stacks make. A hash of another length has been cut, and PBKDF2 would take its beginning for the whole.
+HASH_BYTES = frozenset({16, 20, 24, 32, 48, 64, 128, 256, 512})
+_SALT_MAX_BYTES = 512
+_BLOCK_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64}
+_MS_PER_ITERATION = {"sha1": 0.00036, "sha256": 0.00039, "sha512": 0.00085}
+_FORM = re.compile(r"\$pbkdf2\$(sha1|sha256|sha512|sha256\+sha1)\$([1-9][0-9]{0,6})\$([^$]*)\$([^$]+)")
+
+
+def read(text: str) -> Inner | None:
+    form = _FORM.fullmatch(text)
+    if form is None:
+        return None
+    digests, iterations = form[1].split("+"), int(form[2])
+    salt, expected = unbase64(form[3]), unbase64(form[4])
+    if salt is None or expected is None or len(salt) > _SALT_MAX_BYTES or len(expected) not in HASH_BYTES:
+        return None
+    blocks = sum(-(-len(expected) // _BLOCK_BYTES[digest]) for digest in digests)
+    if iterations > ITERATIONS_MAX or iterations * blocks > ITERATIONS_OF_ALL_BLOCKS_MAX:
+        return None
+
+    def matches(secret: bytes) -> bool:
+        return any(_matches(digest, secret, salt, iterations, expected) for digest in digests)
+
+    dear = sum(iterations * _MS_PER_ITERATION[digest] for digest in digests)
+    return Inner(f"pbkdf2-{form[1]}", f"{iterations:,} iterations", dear, matches)
+
+
+def _matches(digest: str, secret: bytes, salt: bytes, iterations: int, expected: bytes) -> bool:
+    """The first block decides against nearly every wrong password. Only then come up to 25 more, which are as dear."""
+    size = min(len(expected), _BLOCK_BYTES[digest])
+    first = hashlib.pbkdf2_hmac(digest, secret, salt, iterations, size)
+    if not hmac.compare_digest(first, expected[:size]):
+        return False
+    return hmac.compare_digest(hashlib.pbkdf2_hmac(digest, secret, salt, iterations, len(expected)), expected)
