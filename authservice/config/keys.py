@@ -84,6 +84,7 @@ KEY_SETTINGS = (
         None,
         "the private JWK Set that signs access tokens in place of the secret; its file is for its owner alone (0600)",
         is_private=True,
+        made_by="authservice keys generate",
     ),
     Setting(
         "ENCRYPTION_KEYS",

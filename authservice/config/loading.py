@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from authservice.config import keys, mail, passkeys, production
+from authservice.config import keys, legacy, mail, passkeys, production
 from authservice.config.setting import Setting
 from authservice.config.settings import SETTINGS
 
@@ -84,7 +84,12 @@ def load(
         faults.append("FLASK_JWT_SECRET_KEY is required with mongo; make one with: openssl rand -hex 32")
     elif "MONGO_URI" in given and "JWT_SECRET_KEY" not in given:
         faults.append("FLASK_JWT_SECRET_KEY is required with FLASK_MONGO_URI; make one with: openssl rand -hex 32")
-    faults += keys.faults_of(given) + mail.faults_of(given) + passkeys.faults_of(values, given)
+    faults += (
+        keys.faults_of(given)
+        + mail.faults_of(given)
+        + legacy.faults_of(values, given)
+        + passkeys.faults_of(values, given)
+    )
     can_enrol = given & {"ENCRYPTION_KEYS", "PASSKEY_RP_ID"} or values["PASSKEY_RP_ID"] is not None
     if values["SECOND_FACTOR_ROLES"] and (has_client or "MONGO_URI" in given) and not can_enrol:
         faults.append(
@@ -144,7 +149,7 @@ def _content(setting: Setting, path: str) -> str:
     try:
         text = Path(path).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        hint = "; make it with: authservice keys generate" if setting.is_private else ""
+        hint = f"; make it with: {setting.made_by}" if setting.made_by else ""
         raise ValueError(f"cannot be read from the file in {variable}_FILE: {type(error).__name__}{hint}") from None
     if "\0" in text:  # an environment variable cannot contain one either
         raise ValueError(f"cannot be read from the file in {variable}_FILE: it contains a NUL")

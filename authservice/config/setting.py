@@ -12,7 +12,7 @@ class Setting:
     """One FLASK_* variable. ``default`` is text, as in the environment; None if there is no default.
 
     ``takes_object``: an override may be the object that the text would name. ``is_private``: nobody but its owner may
-    read the file of the value.
+    read the file of the value. ``made_by``: the command that makes the file.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Setting:
     meaning: str
     takes_object: bool = False
     is_private: bool = False
+    made_by: str | None = None
 
 
 def integer(lowest: int, highest: int) -> Callable[[str], int]:

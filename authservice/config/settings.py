@@ -6,6 +6,7 @@ from typing import Any
 
 from authservice.config import mongo_uri
 from authservice.config.keys import KEY_SETTINGS
+from authservice.config.legacy import LEGACY_SETTINGS
 from authservice.config.mail import MAIL_SETTINGS
 from authservice.config.passkeys import PASSKEY_SETTINGS
 from authservice.config.rates import parse_networks, parse_rate
@@ -202,4 +203,5 @@ SETTINGS = (
     Setting("PROOF_OF_WORK", _proof_of_work, "off", "`on`: a sign-up over HTTP needs a solved ALTCHA challenge"),
     *MAIL_SETTINGS,
     *PASSKEY_SETTINGS,
+    *LEGACY_SETTINGS,
 )

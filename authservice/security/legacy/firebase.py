@@ -17,6 +17,7 @@ from authservice.security.legacy.legacy_hash import LegacyHash
 ROUNDS_MAX = 8
 MEM_COST_MAX = 14
 _SALT_MAX_BYTES = 512
+_HASH_BYTES = range(32, 129)  # as long as the signer key
 _FORM = re.compile(r"\$firebase\$([A-Za-z0-9+/=]*)\$([A-Za-z0-9+/=]+)")
 
 
@@ -25,7 +26,7 @@ def read(text: str) -> LegacyHash | None:
     if form is None:
         return None
     salt, expected = unbase64(form[1]), unbase64(form[2])
-    if salt is None or expected is None or len(salt) > _SALT_MAX_BYTES or len(expected) not in (32, 64):
+    if salt is None or expected is None or len(salt) > _SALT_MAX_BYTES or len(expected) not in _HASH_BYTES:
         return None
 
     def matches(password: str, keys: LegacyKeys) -> bool:
