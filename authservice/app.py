@@ -10,7 +10,10 @@ from flask_jwt_extended import JWTManager
 
 from authservice import config, serving, state
 from authservice.assembly import DOCS, HEALTH, METRICS, PAGES, build
-from authservice.cli import check
+from authservice.cli import (
+    adopting,  # noqa: F401 - adds a command to `users`
+    check,
+)
 from authservice.cli import keys as key_commands
 from authservice.cli import limits as limit_commands
 from authservice.cli import mails as mail_commands

@@ -13,6 +13,7 @@ from authservice.security import one_time
 from tests.api.answers import captured_log
 from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, sign_in, state_of
 from tests.factors.enrolling import KEY, NEW_KEY, code_of, confirm, set_up, wrong_code
+from tests.migration.adopting import nestjs
 from tests.passkeys.authenticator import Passkey, encoded
 from tests.passkeys.conftest import PASSKEYS
 from tests.profile.schemas import PetSchema
@@ -176,6 +177,7 @@ def passkeys(client, database):
 
 def operators(app):
     runner = app.test_cli_runner()
+    state_of(app).users.insert_one(nestjs("natalie@nestjs.example.com"))
     for command in (
         ["disable", BOB],
         ["enable", BOB],
@@ -187,6 +189,8 @@ def operators(app):
         ["verify", BOB],
         ["reset-factors", BOB, "--yes"],
         ["delete", BOB, "--yes"],
+        ["adopt", "--from", "nestjs", "--yes"],
+        ["adopt", "--from", "nestjs", "--undo", "--yes"],
     ):
         ended = runner.invoke(args=["users", *command], input=f"{PASSWORD}\n")
         assert ended.exit_code == 0, (command, ended.output)

@@ -1,0 +1,161 @@
+"""``flask users adopt``, ``authservice users adopt``: the collection of another stack becomes ours where it is."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from authservice.cli import EXIT_REFUSED, printable, users
+from authservice.migration import adopting, adoption_plan, undoing
+from authservice.migration.adopting import Outcome
+from authservice.migration.adoption_plan import IDS_SHOWN, Plan
+from authservice.migration.moved import Profile
+from authservice.migration.profiles import PROFILES
+from authservice.migration.undoing import UndoPlan
+from authservice.state import current_state
+from authservice.store import adopted, adoption
+
+_EFFECTS = {
+    "email": "email (by its normal form, and the other app finds it by that alone)",
+    "password": "password (the other app can no longer check it)",
+}
+_SETTINGS = {"pepper": "LEGACY_PEPPER", "firebase key": "LEGACY_FIREBASE_KEY"}
+
+
+@users.group.command()
+@click.option(
+    "--from",
+    "name",
+    type=click.Choice([name for name, profile in PROFILES.items() if profile.may_adopt]),
+    required=True,
+    help="The stack that the collection is of.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+@click.option("--undo", is_flag=True, help="Take it back, for users who have neither signed in nor changed since.")
+@click.option("--rename-sessions", is_flag=True, help="Let another stack's sessions have another name.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@users.reporting
+def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool) -> None:
+    """Make the users of another stack ours, in FLASK_USERS_COLLECTION itself. Says what it would write, and asks first.
+
+    It can be run again, after a stop or for users who came later, and be undone with --undo.
+    """
+    profile = PROFILES[name]
+    if undo:
+        _undo(profile, dry_run, yes)
+        return
+    with _progress("Reading") as progress:
+        plan = adoption_plan.look(profile, progress)
+    _print(_lines_of(plan))
+    if plan.renamed and not rename_sessions:
+        renamed = ", ".join(f"{old} to {new}" for old, new in plan.renamed)
+        _refuse(f"It keeps something else under a name of ours. --rename-sessions renames {renamed}.")
+    todo = plan.would + plan.unfinished
+    if dry_run or not todo:
+        return
+    if not yes:
+        click.confirm(f"Adopt {todo:,}?", abort=True)
+    with _progress("Writing") as progress:
+        _report("adopted", adopting.adopt(plan, progress))
+
+
+def _undo(profile: Profile, dry_run: bool, yes: bool) -> None:
+    with _progress("Reading") as progress:
+        plan = undoing.look(profile, progress)
+    _print(_lines_of_undo(plan))
+    if dry_run or not plan.would:
+        return
+    if not yes:
+        click.confirm(f"Undo {plan.would:,}?", abort=True)
+    with _progress("Writing") as progress:
+        _report("undone", undoing.undo(plan, progress))
+
+
+def _lines_of(plan: Plan) -> Iterator[str]:
+    yield f"{current_state().users.name}, by {plan.profile.title}:"
+    yield _row("would adopt", plan.would)
+    yield _row("already here", plan.here)
+    yield _row("e-mail taken", sum(map(len, plan.contested.values())))
+    yield from (f"    {email}: {_ids(ids)}" for email, ids in sorted(plan.contested.items()))
+    yield _row("unreadable", plan.unreadable.total())
+    for reason, count in plan.unreadable.most_common():
+        more = ", ..." if count > IDS_SHOWN else ""
+        yield f"    {reason} ({count:,}): {_ids(plan.unreadable_ids[reason])}{more}"
+    if plan.unfinished:
+        yield _row("unfinished", plan.unfinished)
+    if plan.would:
+        yield from _fields_of(plan)
+
+
+def _fields_of(plan: Plan) -> Iterator[str]:
+    yield f"Fields that it adds: {_counted(plan.written)}"
+    if replaced := +plan.replaced:
+        named = {_EFFECTS.get(name, name): count for name, count in replaced.items()}
+        yield f"Fields of the other app that it replaces: {_counted(named)}"
+    for (old, new), count in plan.renamed.items():
+        yield f"{old} becomes {new} in {count:,}, and the other app no longer finds it."
+    if theirs := +plan.theirs:
+        yield f"Fields of the other app that count here too: {_counted(theirs)}"
+    if plan.moves:
+        yield (
+            f"{plan.moves:,} have an id that is no ObjectId. Each becomes a new document, and the old one moves to "
+            f"{adopted.name()}. Stop the other app before."
+        )
+    for needed, count in (+plan.needs).items():
+        if not current_state().settings.get(_SETTINGS[needed]):
+            yield f"{count:,} can sign in only with FLASK_{_SETTINGS[needed]}, which is not set."
+    yield "Every other field stays as it is."
+
+
+def _lines_of_undo(plan: UndoPlan) -> Iterator[str]:
+    yield f"{current_state().users.name}, by {plan.profile.title}:"
+    yield _row("would undo", plan.would)
+    yield _row("stay", len(plan.kept))
+    if plan.kept:
+        yield f"    signed in or changed since: {_ids(plan.kept)}"
+    if plan.gone:
+        yield _row("deleted here", plan.gone)
+
+
+def _report(done: str, outcome: Outcome) -> None:
+    _print([f"{outcome.done:,} {done}."])
+    if outcome.refused:
+        click.echo(f"Error: a unique index refused {printable(_ids(outcome.refused))}.", err=True)
+    if outcome.changed:
+        click.echo(f"Error: changed meanwhile: {printable(_ids(outcome.changed))}. Run it again.", err=True)
+    if outcome.refused or outcome.changed:
+        sys.exit(EXIT_REFUSED)
+
+
+def _row(name: str, count: int) -> str:
+    return f"  {name:<12} {count:>9,}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
+
+
+def _ids(ids: Iterable[Any]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(printable(line))
+
+
+def _refuse(sentence: str) -> None:
+    click.echo(f"Error: {sentence}", err=True)
+    sys.exit(EXIT_REFUSED)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[int], None]]:
+    """On stderr, if that is a terminal: stdout may be read by a program."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    with click.progressbar(length=adoption.estimated_count(), label=label, file=sys.stderr) as bar:
+        yield bar.update

@@ -1,0 +1,138 @@
+"""``users adopt`` says what it would write, and asks. Until the answer is yes it changes no byte."""
+
+import pytest
+from bson import ObjectId
+
+from tests.conftest import ALICE, BOB, PASSWORD, make_account
+from tests.migration.adopting import METEOR_ID, adopt, contents, meteor, nestjs, payload, require_done
+
+
+@pytest.fixture
+def mixed(client, database):
+    """Ids, by what becomes of the documents."""
+    make_account(client, ALICE)
+    documents = {
+        "plain": nestjs(BOB),
+        "capitals": nestjs("Natalie@Example.com", roles=["editor"], isActive=False, emailVerified=True),
+        "taken": nestjs("ALICE@example.com"),
+        "first": nestjs("twin@example.com"),
+        "second": nestjs("Twin@Example.com"),
+        "no e-mail": {"_id": ObjectId(), "email": None, "password": "x"},
+        "no address": nestjs("josh@localhost"),
+        "no hash of ours": nestjs("md5@example.com", password="5f4dcc3b5aa765d61d8327deb882cf99"),
+    }
+    database.users.drop_indexes()
+    database.users.insert_many(documents.values())
+    alice = database.users.find_one({"email": ALICE})["_id"]
+    return {name: str(document["_id"]) for name, document in documents.items()} | {"alice": str(alice)}
+
+
+def said(mixed):
+    return f"""\
+users, by NestJS with Mongoose:
+  would adopt          2
+  already here         1
+  e-mail taken         4
+    alice@example.com: {mixed["alice"]}, {mixed["taken"]}
+    twin@example.com: {mixed["first"]}, {mixed["second"]}
+  unreadable           3
+    no e-mail (1): {mixed["no e-mail"]}
+    the e-mail is no address (1): {mixed["no address"]}
+    unknown kind of password hash (1): {mixed["no hash of ours"]}
+Fields that it adds: disabledAt 1, emailVerifiedAt 1, legacy 2
+Fields of the other app that it replaces: email (by its normal form, and the other app finds it by that alone) 1
+Fields of the other app that count here too: roles 1
+Every other field stays as it is.
+"""
+
+
+def test_a_dry_run_says_it_and_changes_no_byte(app, database, mixed):
+    before = contents(database)
+    result = adopt(app, "nestjs", "--dry-run")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, said(mixed), "")
+    assert contents(database) == before
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_without_a_yes_no_byte_changes(app, database, mixed, answer):
+    before = contents(database)
+    result = adopt(app, "nestjs", stdin=answer)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(said(mixed) + "Adopt 2? [y/N]: ")
+    assert "Aborted!" in result.stderr
+    assert contents(database) == before
+
+
+@pytest.mark.parametrize(("options", "answer"), [(["--yes"], ""), ([], "y\n")])
+def test_with_a_yes_it_is_done_and_no_other_document_changes(app, database, mixed, options, answer):
+    before = {one["_id"]: one for one in database.users.find()}
+    result = adopt(app, "nestjs", *options, stdin=answer)
+    require_done(result, 2)
+    assert result.stdout.startswith(said(mixed))
+    changed = {str(one["_id"]) for one in database.users.find() if one != before[one["_id"]]}
+    assert changed == {mixed["plain"], mixed["capitals"]}
+
+
+def test_again_there_is_nothing_to_do_and_it_does_not_ask(app, database, mixed):
+    require_done(adopt(app, "nestjs", "--yes"), 2)
+    before = contents(database)
+    result = adopt(app, "nestjs")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "would adopt          0\n  already here         3\n" in result.stdout
+    assert "Adopt" not in result.stdout
+    assert contents(database) == before
+
+
+def test_an_undo_says_it_too_and_a_dry_run_or_a_no_changes_no_byte(app, database, mixed):
+    require_done(adopt(app, "nestjs", "--yes"), 2)
+    before = contents(database)
+    for options, answer in ((["--dry-run"], ""), ([], "n\n")):
+        result = adopt(app, "nestjs", "--undo", *options, stdin=answer)
+        assert result.stdout.startswith(
+            "users, by NestJS with Mongoose:\n  would undo           2\n  stay                 0\n"
+        )
+        assert result.exit_code == (0 if options else 1)
+        assert contents(database) == before
+    result = adopt(app, "meteor", "--undo", "--yes")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert contents(database) == before, "only those of the named stack"
+
+
+def test_documents_that_move_are_announced(app, database):
+    database.users.insert_many([meteor(ALICE, METEOR_ID), meteor(BOB)])
+    result = adopt(app, "meteor", "--dry-run")
+    assert result.exit_code == 0
+    assert (
+        "1 have an id that is no ObjectId. Each becomes a new document, and the old one moves to users_adopted. "
+        "Stop the other app before.\n"
+    ) in result.stdout
+
+
+def test_what_another_app_no_longer_finds_is_announced(app, database):
+    database.users.insert_many([payload(ALICE), payload(BOB, sessions=[])])
+    result = adopt(app, "payload", "--dry-run", "--rename-sessions")
+    assert result.exit_code == 0
+    assert "\nsessions becomes payloadSessions in 1, and the other app no longer finds it.\n" in result.stdout
+
+
+@pytest.mark.parametrize("stack", ["wordpress", "better-auth"])
+def test_a_stack_that_cannot_be_adopted_is_named_with_those_that_can(app, database, stack):
+    result = adopt(app, stack, "--yes")
+    assert result.exit_code == 2
+    assert "'nestjs'" in result.stderr
+    assert database.list_collection_names() == []
+
+
+def test_an_empty_collection_is_no_error(app, database):
+    result = adopt(app, "nestjs")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "would adopt          0\n" in result.stdout
+    assert database.list_collection_names() == []
+
+
+def test_no_hash_is_shown(app, database, mixed):
+    for options in (["--dry-run"], ["--yes"], ["--undo", "--yes"]):
+        result = adopt(app, "nestjs", *options)
+        assert "$2b$" not in result.output
+        assert "5f4dcc3b" not in result.output
+        assert PASSWORD not in result.output
