@@ -26,7 +26,7 @@ from authservice.sign_ups import routes as sign_ups
 from authservice.sign_ups.schemas import SignUpConfirmationSchema, SignUpSchema
 from authservice.state import State
 from authservice.step_up import routes as step_up
-from authservice.store import client
+from authservice.store import client, users_fields
 from authservice.store import limits as counters
 from authservice.store.indexes import UserIndexes
 from authservice.store.resilience import Resilience
@@ -76,7 +76,8 @@ def build(
     app.config.update(settings)
 
     own_profile = profile.of_settings(settings)
-    projection = projection_of(own_profile.attributes if own_profile else ())
+    fields = users_fields.of_settings(settings)
+    projection = projection_of(own_profile.attributes if own_profile else (), fields)
     jwt = JWTManager(app)
     users_collection = client.connect(app, settings) if mongo is None else client.adopt(mongo, settings)
     is_private = settings["SIGN_UP"] == "private"

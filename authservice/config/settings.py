@@ -4,7 +4,7 @@ import importlib.util
 import re
 from typing import Any
 
-from authservice.config import mongo_uri
+from authservice.config import mongo_uri, users_fields
 from authservice.config.keys import KEY_SETTINGS
 from authservice.config.legacy import LEGACY_SETTINGS
 from authservice.config.mail import MAIL_SETTINGS
@@ -111,6 +111,13 @@ SETTINGS = (
     ),
     Setting("MONGO_TIMEOUT_MS", integer(50, 60_000), "1500", "milliseconds that the database may take to answer"),
     Setting("USERS_COLLECTION", _collection, "users", "the collection of the users"),
+    Setting(
+        "USERS_FIELDS",
+        users_fields.parse,
+        None,
+        "`password=NAME,disabledAt=NAME,emailVerifiedAt=NAME`, or some of the three: fields of another app in its "
+        "documents that are read, and never written",
+    ),
     Setting("JWT_ACCESS_TOKEN_EXPIRES", integer(60, 86_400), "3600", "seconds that an access token lives"),
     Setting(
         "JWT_ISSUER", _text, None, "`iss` of our tokens, and then required in them; unset: none, as in the tutorial"

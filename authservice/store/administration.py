@@ -1,6 +1,6 @@
 """What admins do to users: list them, give and take roles, disable, set a password."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -8,6 +8,7 @@ from pymongo.errors import WriteError
 
 from authservice.config import ROLES_MAX
 from authservice.state import current_state
+from authservice.store import users_fields
 from authservice.store.clock import now
 from authservice.store.mails import Mail, pushed
 from authservice.store.resilience import asks_database
@@ -34,10 +35,19 @@ def change(user_id: str, *, roles: Sequence[str] | None = None, is_disabled: boo
         update["$set"]["roles"] = [*roles]
     if is_disabled is True:
         update["$set"].update(disabledAt=now(), sessions=[], devices=[])
+    own: dict[str, Any] = {"_id": ObjectId(user_id)}
     if is_disabled is False:
+        if disabled_by_them := users_fields.disabled_by_them():  # null says "enabled here", and wins
+            enabled = {**update, "$set": {**update["$set"], "disabledAt": None}}
+            if _update({**own, **disabled_by_them}, enabled):
+                return True
         update["$unset"]["disabledAt"] = ""
+    return _update(own, update)
+
+
+def _update(condition: Mapping[str, Any], update: Mapping[str, Mapping[str, Any]]) -> bool:
     given = {operator: fields for operator, fields in update.items() if fields}
-    return collection().update_one({"_id": ObjectId(user_id)}, given).matched_count == 1
+    return collection().update_one(condition, given).matched_count == 1
 
 
 @asks_database
@@ -78,4 +88,7 @@ def is_last_admin(user_id: str) -> bool:
         "disabledAt": None,
         "_id": {"$ne": ObjectId(user_id), "$type": "objectId"},
     }
-    return collection().find_one(others, {"_id": 1}) is None
+    their_name = users_fields.current().disabled_at
+    if their_name is None:
+        return collection().find_one(others, {"_id": 1}) is None
+    return all(users_fields.is_disabled(other) for other in collection().find(others, {"disabledAt": 1, their_name: 1}))

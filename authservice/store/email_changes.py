@@ -58,7 +58,7 @@ def ask(
 
     False if it does not wait any more, or the password has changed, or the session has ended.
     """
-    condition = {**with_session(user_id, session_id), "password": checked.hash}
+    condition = {**with_session(user_id, session_id), **checked.unchanged}
     update: dict[str, Any] = {"$push": mails.pushed(mail)}
     if is_repeated:
         condition["emailChange.asking"] = change.asking

@@ -16,9 +16,17 @@ from authservice.errors import EmailAmbiguous
 from authservice.state import current_state
 from authservice.store import devices
 from authservice.store.indexes import ANY_CASE, any_case
-from authservice.store.mails import RECIPIENT, Recipient, read_recipient
+from authservice.store.mails import Recipient, read_recipient, recipient_projection
 from authservice.store.resilience import asks_database
-from authservice.store.users import PASSWORD, StoredPassword, User, collection, holder_of, read_user, stored_password
+from authservice.store.users import (
+    StoredPassword,
+    User,
+    collection,
+    holder_of,
+    password_projection,
+    read_user,
+    stored_password,
+)
 
 _SPELLINGS_MAX = 16  # of one address, as another stack may store many
 
@@ -56,7 +64,7 @@ def find_account(user_id: str) -> Account | None:
 
 
 def _projection_of_account() -> dict[str, int]:
-    return {**current_state().projection, **PASSWORD, **devices.LABELS}
+    return {**current_state().projection, **password_projection(), **devices.LABELS}
 
 
 def _read_account(document: Mapping[str, Any]) -> Account:
@@ -79,7 +87,7 @@ def find_recipient(spellings: Sequence[str]) -> Recipient | None:
 
 @asks_database
 def _read_recipient(spellings: Sequence[str], collation: Collation | None) -> Recipient | None:
-    documents = _find(spellings, RECIPIENT, collation)
+    documents = _find(spellings, recipient_projection(), collation)
     return read_recipient(documents[0]) if len(documents) == 1 else None
 
 

@@ -12,15 +12,16 @@ from typing import Any
 
 from bson import ObjectId
 
+from authservice.store import users_fields
 from authservice.store.clock import now
 from authservice.store.mail_requests import BEGINNING, LEASE
 from authservice.store.resilience import asks_database
 from authservice.store.users import collection
 
 _MAILS_MAX = 20  # of one user
-RECIPIENT = dict.fromkeys(
+_RECIPIENT = dict.fromkeys(
     ("email", "language", "disabledAt", "emailVerifiedAt", "emailChange", "passwordChangedAt"), 1
-)  # what read_recipient reads
+)
 _OURS = {  # as _is_ours reads it
     **{name: {"$type": "string"} for name in ("id", "kind", "to")},
     **{name: {"$gte": 0, "$type": ["int", "long"]} for name in ("rank", "tries")},
@@ -152,10 +153,15 @@ def _claim(owner: ObjectId, mail: Mail) -> Claim | None:
     taken = {"$set": {"mails.$.due": due, "mails.$.claim": claim_id}, "$inc": {"mails.$.tries": 1}}
     if collection().update_one(unclaimed, taken).modified_count == 0:
         return None
-    document = collection().find_one({"_id": owner}, RECIPIENT)
+    document = collection().find_one({"_id": owner}, recipient_projection())
     if document is None:
         return None
     return Claim(claim_id, replace(mail, due=due, tries=mail.tries + 1), read_recipient(document))
+
+
+def recipient_projection() -> dict[str, int]:
+    """What read_recipient reads."""
+    return {**_RECIPIENT, **users_fields.of_state(users_fields.current())}
 
 
 def read_recipient(document: Mapping[str, Any]) -> Recipient:
@@ -165,8 +171,8 @@ def read_recipient(document: Mapping[str, Any]) -> Recipient:
         user_id=str(document["_id"]),
         email=str(document.get("email", "")),
         language=language if isinstance(language, str) else None,
-        is_disabled=document.get("disabledAt") is not None,
-        is_verified=isinstance(document.get("emailVerifiedAt"), datetime),
+        is_disabled=users_fields.is_disabled(document),
+        is_verified=users_fields.is_verified(document),
         change_asking=str(change.get("asking", "")) if isinstance(change, dict) else None,
         password_changed_at=changed_at if isinstance(changed_at, datetime) else None,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from authservice.store import mails
+from authservice.store import mails, users_fields
 from authservice.store.clock import now
 from authservice.store.email_changes import NO_PASSWORD_MATCHES
 from authservice.store.mails import Mail
@@ -115,13 +115,22 @@ def delete(user_id: str, passkey_id: bytes, notice: Mail | None, *, needs_factor
     # Each is a write that refuses by itself, and not one with $or, which reads all users in the embedded server.
     return any(
         update_lists({**own, **way_in}, update)
-        for way_in in ({**_HAS_PASSWORD, **(_HAS_TWO_STEPS if needs_factor else {})}, {"passkeys": another})
+        for way_in in (
+            *({**password, **(_HAS_TWO_STEPS if needs_factor else {})} for password in _passwords()),
+            {"passkeys": another},
+        )
     )
 
 
 @asks_database
 def has_password(user_id: str) -> bool:
-    return collection().find_one({"_id": ObjectId(user_id), **_HAS_PASSWORD}, {"_id": 1}) is not None
+    own = {"_id": ObjectId(user_id)}
+    return any(collection().find_one({**own, **password}, {"_id": 1}) is not None for password in _passwords())
+
+
+def _passwords() -> list[dict[str, Any]]:
+    """The conditions of which a user who has a password meets one."""
+    return [_HAS_PASSWORD, *users_fields.with_their_password()]
 
 
 def _ours(id: object) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from bson import ObjectId
 
 from authservice.state import current_state
-from authservice.store import devices, factors, mails
+from authservice.store import devices, factors, mails, users_fields
 from authservice.store.clock import now
 from authservice.store.devices import Device
 from authservice.store.mails import Mail, Recipient
@@ -23,12 +23,13 @@ def reset(recipient: Recipient, asked_at: datetime, new_hash: str, device: Devic
     too, unless operators have given it one of FLASK_SECOND_FACTOR_ROLES. A user who has proven it keeps them, and needs
     the second step at the next sign-in.
     """
+    if recipient.is_disabled:
+        return False
     condition: dict[str, Any] = {
         "_id": ObjectId(recipient.user_id),
         "email": recipient.email,
         "disabledAt": None,
         "passwordChangedAt": {"$not": {"$gte": asked_at}},
-        "emailVerifiedAt": {"$type": "date"} if recipient.is_verified else {"$not": {"$type": "date"}},
     }
     moment = now()
     update: dict[str, Any] = {
@@ -39,7 +40,8 @@ def reset(recipient: Recipient, asked_at: datetime, new_hash: str, device: Devic
     added = devices.seen(device, is_known=False).update
     if recipient.is_verified:
         update["$push"] |= added["$push"]
-        return update_lists(condition, update)
+        return any(update_lists({**condition, **one_of}, update) for one_of in users_fields.verified())
+    condition |= users_fields.unverified()
     update["$set"] |= {"emailVerifiedAt": moment, "devices": added["$push"]["devices"]["$each"]}
     without_role = {"roles": {"$nin": [*(current_state().settings["SECOND_FACTOR_ROLES"] or ())]}}
     removing = {**update, "$unset": {**update["$unset"], **factors.REMOVED}}

@@ -45,7 +45,7 @@ def claim_attempt(user_id: str, checked: StoredPassword) -> float | None:
             for name in ("failures", "blockedUntil")
         }
         claimed = {"twoStep.failures": failures + 1, "twoStep.blockedUntil": _blocked_until(failures + 1, moment)}
-        own = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
+        own = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None}
         if collection().update_one({**own, **unchanged}, {"$set": claimed}).modified_count == 1:
             return 0
     return 1
@@ -80,6 +80,6 @@ def forgive(spending: Spending) -> Spending:
 @asks_database
 def renew_hash(user_id: str, checked: StoredPassword, renewed_hash: str) -> bool:
     """What ``sessions.start`` does at a sign-in of one step. False if the password changed since it was checked."""
-    unchanged = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
+    unchanged = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None}
     renewed = {"password": renewed_hash, "passwordRenewedAt": now()}
     return collection().update_one(unchanged, {"$set": renewed}).modified_count == 1

@@ -111,4 +111,5 @@ def find_users(lookups: SessionLookups, batch: LookupBatch) -> dict[ObjectId, Us
     condition = {"_id": {"$in": [*batch.sessions]}, "disabledAt": None, "sessions": alive}
     users = {document["_id"]: read_user(document) for document in lookups.users.find(condition, lookups.projection)}
     batch.seconds = time.perf_counter() - started
-    return users
+    # The condition says nothing of another app's field.
+    return {user_id: user for user_id, user in users.items() if not user.is_disabled}

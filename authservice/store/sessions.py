@@ -66,7 +66,7 @@ def start(
     without it, if two steps are on.
     """
     renewed = {"password": renewed_hash, "passwordRenewedAt": now()} if renewed_hash is not None else {}
-    unchanged = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None}
+    unchanged = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None}
     started = {"sessions": {"$each": [_entry(session)], "$sort": {"lastUsedAt": 1}, "$slice": -keep}}
     told = pushed(notice, *(spending.mails if spending else ()))
     own = Spending(unchanged, {"$push": {**started, **told}, "$set": renewed})
@@ -86,7 +86,7 @@ def change_password(
 
     False if the password changed, or the session ``own_id`` ended, since the password was checked.
     """
-    condition = {"_id": ObjectId(user_id), "password": checked.hash, "disabledAt": None, "sessions.id": own_id}
+    condition = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None, "sessions.id": own_id}
     changes = {"password": new_hash, "passwordChangedAt": now(), "sessions": [_entry(successor)]}
     cancelled = {"emailChange": ""}  # it may be a thief's
     return update_lists(condition, {"$set": changes, "$unset": cancelled, "$push": pushed(notice)})
@@ -106,7 +106,7 @@ def authenticate_again(
     False if the session has ended, the password changed since it was ``checked``, or ``spending`` is not met.
     """
     alive = {"$elemMatch": {"id": session_id, "expiresAt": {"$gt": moment}}}
-    unchanged = {"password": checked.hash} if checked else {}
+    unchanged = checked.unchanged if checked else {}
     condition = {"_id": ObjectId(user_id), "disabledAt": None, "sessions": alive, **unchanged}
     proven = {"sessions.$[own].authenticatedAt": moment, "sessions.$[own].amr": [*amr]}
     told = pushed(*(spending.mails if spending else ()))
@@ -120,7 +120,10 @@ def find(user_id: str, session_id: str) -> tuple[User, Session] | None:
     projection = {**current_state().projection, "sessions": {"$elemMatch": {"id": session_id}}}
     condition = with_session(user_id, session_id)
     document = collection().find_one(condition, projection)
-    return (read_user(document), _session(document["sessions"][0])) if document else None
+    user = read_user(document) if document else None
+    if document is None or user is None or user.is_disabled:  # by another app, of which the condition says nothing
+        return None
+    return user, _session(document["sessions"][0])
 
 
 @asks_database

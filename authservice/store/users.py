@@ -5,11 +5,11 @@
   sessions: [], devices: [], mails?: [], emailChange?, formerEmails?: [],
   verification?: {},                                          <- store/verifications.py
   twoStep?: {}, passkeys?: [], passkeyChallengeAt?,           <- store/factors.py, store/passkeys.py
-  profile?: {}                                                <- the fields of FLASK_PROFILE }
+  profile?: {},                                               <- the fields of FLASK_PROFILE
+  .. }                                                        <- other apps' fields: store/users_fields.py
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,10 @@ from bson import ObjectId
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, WriteError
 
+from authservice.config.users_fields import UsersFields
 from authservice.errors import DatabaseUnavailable
 from authservice.state import current_state
-from authservice.store import indexes
+from authservice.store import indexes, users_fields
 from authservice.store.clock import now
 from authservice.store.resilience import asks_database
 
@@ -28,7 +29,7 @@ _PUBLIC = dict.fromkeys(
     ("email", "roles", "createdAt", "disabledAt", "emailVerifiedAt", "language", "twoStep.totp.confirmedAt"), 1
 )
 ADMIN = indexes.ADMIN
-PASSWORD = dict.fromkeys(("password", "passwordChangedAt", "passwordRenewedAt"), 1)  # what stored_password reads
+_PASSWORD = dict.fromkeys(("password", "passwordChangedAt", "passwordRenewedAt"), 1)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ class StoredPassword:
 
     hash: object  # any value that the document holds, well-formed or not
     is_legacy: bool
+    theirs: tuple[str, object] | None = None  # the other app's field that it is read from, with the value there
+
+    @property
+    def unchanged(self) -> dict[str, Any]:
+        """The condition of a write: the document still has this password."""
+        if self.theirs is None:
+            return {"password": self.hash}
+        name, value = self.theirs
+        return {"password": {"$exists": False}, name: value}
 
 
 NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
@@ -149,7 +159,7 @@ def _find(user_id: ObjectId) -> User | None:
 @asks_database
 def find_password(user_id: str) -> StoredPassword:
     """NO_PASSWORD if there is no such user."""
-    document = collection().find_one({"_id": ObjectId(user_id)}, PASSWORD)
+    document = collection().find_one({"_id": ObjectId(user_id)}, password_projection())
     return stored_password(document) if document else NO_PASSWORD
 
 
@@ -161,44 +171,22 @@ def verify(user: User) -> bool:
 
 
 @asks_database
-def change_profile(
-    user_id: str, session_id: str, known: Mapping[str, Any], changes: Mapping[str, Any], own: Mapping[str, Any]
-) -> bool:
-    """Set the members of the profile in ``changes``, if the others are still as ``known``, and our fields in ``own``.
-
-    False if they are not, or the session has ended. If another stack stored something else there, it is replaced.
-    """
-    alive = {"_id": ObjectId(user_id), "disabledAt": None, "sessions.id": session_id}
-    if not changes:
-        return collection().update_one(alive, {"$set": {**own}}).matched_count == 1
-    unchanged: dict[str, Any] = {}
-    for path in current_state().projection:
-        name = path.removeprefix("profile.")
-        if name != path and name not in changes:
-            unchanged[path] = {"$eq": known[name]} if name in known else {"$exists": False}
-    update = {"$set": {**own, **{f"profile.{name}": value for name, value in changes.items()}}}
-    with suppress(WriteError):  # the profile is not an object
-        if collection().update_one({**alive, **unchanged}, update).matched_count == 1:
-            return True
-    no_object: tuple[dict[str, Any], ...] = ({"$type": "array"}, {"$not": {"$type": "object"}, "$exists": True})
-    return not known and any(
-        collection().update_one({**alive, "profile": other}, {"$set": {**own, "profile": {**changes}}}).matched_count
-        == 1
-        for other in no_object
-    )
-
-
-@asks_database
 def delete(user_id: str, checked: StoredPassword | None = None, session_id: str | None = None) -> bool:
     """False if there is no such user, the password has changed since it was checked, or the session has ended."""
-    condition = {"_id": ObjectId(user_id)} | ({"password": checked.hash} if checked else {})
+    condition = {"_id": ObjectId(user_id)} | (checked.unchanged if checked else {})
     condition |= {"sessions.id": session_id} if session_id else {}
     return collection().delete_one(condition).deleted_count == 1
 
 
-def projection_of(attributes: Iterable[str]) -> dict[str, int]:
-    """What is read of a user, with these members of the profile."""
-    return {**_PUBLIC, **{f"profile.{attribute}": 1 for attribute in attributes}}
+def projection_of(attributes: Iterable[str], fields: UsersFields) -> dict[str, int]:
+    """What is read of a user, with these members of the profile, and with these fields of another app."""
+    return {**_PUBLIC, **{f"profile.{attribute}": 1 for attribute in attributes}, **users_fields.of_state(fields)}
+
+
+def password_projection() -> dict[str, int]:
+    """What stored_password reads."""
+    theirs = users_fields.current().password
+    return _PASSWORD if theirs is None else {**_PASSWORD, theirs: 1}
 
 
 def collection() -> Collection[dict[str, Any]]:
@@ -237,8 +225,8 @@ def read_user(document: Mapping[str, Any]) -> User:
         email=str(document.get("email", "")),
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
         created_at=created_at,
-        is_disabled=document.get("disabledAt") is not None,
-        email_verified=isinstance(document.get("emailVerifiedAt"), datetime),
+        is_disabled=users_fields.is_disabled(document),
+        email_verified=users_fields.is_verified(document),
         language=language if isinstance(language, str) else None,
         profile=profile if isinstance(profile, dict) else {},
         has_second_step=isinstance(totp, dict) and isinstance(totp.get("confirmedAt"), datetime),
@@ -246,5 +234,7 @@ def read_user(document: Mapping[str, Any]) -> User:
 
 
 def stored_password(document: Mapping[str, Any]) -> StoredPassword:
+    if theirs := users_fields.their_password(document):
+        return StoredPassword(users_fields.as_tagged(theirs[1]), is_legacy=True, theirs=theirs)
     is_ours = "passwordChangedAt" in document or "passwordRenewedAt" in document
     return StoredPassword(document.get("password"), is_legacy=not is_ours)

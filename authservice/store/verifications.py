@@ -10,11 +10,18 @@ from typing import Any
 
 from bson import ObjectId
 
-from authservice.store import mails
+from authservice.store import mails, users_fields
 from authservice.store.clock import now
 from authservice.store.mails import Mail
 from authservice.store.resilience import asks_database
-from authservice.store.users import NO_PASSWORD, PASSWORD, StoredPassword, collection, stored_password, update_lists
+from authservice.store.users import (
+    NO_PASSWORD,
+    StoredPassword,
+    collection,
+    password_projection,
+    stored_password,
+    update_lists,
+)
 
 GUESSES_MAX = 5  # of a code
 
@@ -60,9 +67,14 @@ def find(user_id: str) -> tuple[Asking | None, StoredPassword]:
     """The last asking for the address that the user has now, and the password. Nothing of a disabled user."""
     if not ObjectId.is_valid(user_id):
         return None, NO_PASSWORD
-    projection = {"email": 1, "verification": 1, **PASSWORD}
+    states = users_fields.of_state(users_fields.current())
+    if states:
+        states["disabledAt"] = 1
+    projection = {"email": 1, "verification": 1, **password_projection(), **states}
     document = collection().find_one({"_id": ObjectId(user_id), "disabledAt": None}, projection)
-    return (_read(document), stored_password(document)) if document else (None, NO_PASSWORD)
+    if document is None or users_fields.is_disabled(document):
+        return None, NO_PASSWORD
+    return _read(document), stored_password(document)
 
 
 @asks_database

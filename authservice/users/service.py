@@ -20,7 +20,7 @@ from authservice.limits import budgets
 from authservice.limits.clients import Client
 from authservice.mail import kinds, queue
 from authservice.security import new_passwords, passwords
-from authservice.store import administration, devices, profile_values, sessions, users
+from authservice.store import administration, devices, profile_values, profiles, sessions, users
 from authservice.store.devices import Device
 from authservice.store.users import ADMIN, User
 
@@ -39,7 +39,7 @@ def change_profile(
         profile = {**user.profile, **changes}
         if changes:
             profile_values.require_small(profile)
-        if users.change_profile(user.id, session_id, user.profile, changes, own or {}):
+        if profiles.change(user.id, session_id, user.profile, changes, own or {}):
             audit.record("change_profile", "ok", target_id=user.id)
             return replace(user, profile=profile, **(own or {}))
         # Another field has changed in the meantime, so the total size must be checked again.

@@ -175,7 +175,8 @@ def test_a_time_that_only_other_languages_have_is_read_as_absent(app, millisecon
     """The embedded server cannot store such a time, so the test decodes a document as MongoDB would send it."""
     user_id = ObjectId()
     wire = bson.encode({"_id": user_id, "email": ALICE, "createdAt": DatetimeMS(milliseconds)})
-    user = users.read_user(bson.decode(wire, state_of(app).client.codec_options))
+    with app.app_context():
+        user = users.read_user(bson.decode(wire, state_of(app).client.codec_options))
     assert (user.email, user.created_at) == (ALICE, user_id.generation_time)
 
 

@@ -118,4 +118,5 @@ class TestLanguage:
 def test_a_time_that_only_other_languages_have_is_no_proof(app):
     """The embedded server cannot store such a time."""
     wire = bson.encode({"_id": ObjectId(), "email": ALICE, "emailVerifiedAt": DatetimeMS(2**62)})
-    assert not users.read_user(bson.decode(wire, state_of(app).client.codec_options)).email_verified
+    with app.app_context():
+        assert not users.read_user(bson.decode(wire, state_of(app).client.codec_options)).email_verified
