@@ -16,7 +16,7 @@ _HASH_BYTES = frozenset({16, 20, 24, 32, 48, 64})
 _VERSION = 19
 _TYPES = {"argon2d": Type.D, "argon2i": Type.I, "argon2id": Type.ID}
 _FORM = re.compile(
-    r"\$(argon2id|argon2i|argon2d)\$v=19\$m=([1-9][0-9]{0,6}),t=([1-9][0-9]{0,5}),p=([1-9][0-9]{0,2})"
+    r"\$(argon2id|argon2i|argon2d)\$v=19\$([mtp]=[1-9][0-9]{0,6}(?:,[mtp]=[1-9][0-9]{0,6}){2})"
     r"\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})"
 )
 
@@ -25,8 +25,11 @@ def read(text: str) -> Inner | None:
     form = _FORM.fullmatch(text)
     if form is None:
         return None
-    memory, passes, lanes = int(form[2]), int(form[3]), int(form[4])
-    salt, expected = (unbase64(part + "=" * (-len(part) % 4)) for part in (form[5], form[6]))
+    parameters = dict(parameter.split("=") for parameter in form[2].split(","))  # Node's argon2 has them as m, p, t
+    if len(parameters) != 3:
+        return None
+    memory, passes, lanes = (int(parameters[name]) for name in "mtp")
+    salt, expected = (unbase64(part + "=" * (-len(part) % 4)) for part in (form[3], form[4]))
     if salt is None or expected is None or len(salt) < 8 or len(expected) not in _HASH_BYTES:
         return None
     if lanes > LANES_MAX or not 8 * lanes <= memory <= MEMORY_MAX_KIB or memory * passes > MEMORY_TIMES_PASSES_MAX_KIB:

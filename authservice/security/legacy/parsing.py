@@ -52,36 +52,45 @@ def _firebase(text: str, _: str) -> LegacyHash | None:
 
 
 def _meteor(_: str, rest: str) -> LegacyHash | None:
-    """Source: Meteor's accounts-password: the hash is of the hexadecimal SHA-256 of the password."""
+    """Source: Meteor's packages accounts-password and sha.
+
+    The hash is of the password's SHA-256 in hexadecimal. For most of Meteor's life, its SHA-256 was one that does not
+    know surrogate pairs. Now it is the platform's.
+    """
     inner = bcrypts.read(rest) or argon2s.read(rest)
-    return _of(inner, lambda password, _: _hex_sha256(_cesu8(password)), "meteor-")
+    return _of(
+        inner,
+        lambda password, _: _hex_sha256(_cesu8(password)),
+        lambda password, _: _hex_sha256(password.encode()),
+        prefix="meteor-",
+    )
 
 
 def _devise(_: str, rest: str) -> LegacyHash | None:
     """Source: Devise's encryptor.rb. Without a pepper, Devise hashes the password alone."""
-    return _of(bcrypts.read(rest), lambda password, keys: password.encode() + (keys.pepper or b""), "devise-", "pepper")
+    return _of(
+        bcrypts.read(rest),
+        lambda password, keys: password.encode() + (keys.pepper or b""),
+        prefix="devise-",
+        needs="pepper",
+    )
 
 
 def _sha256hex(_: str, rest: str) -> LegacyHash | None:
     """Source: Django's BCryptSHA256PasswordHasher."""
-    return _of(bcrypts.read(rest), lambda password, _: _hex_sha256(password.encode()), "sha256hex-")
+    return _of(bcrypts.read(rest), lambda password, _: _hex_sha256(password.encode()), prefix="sha256hex-")
 
 
 def _flask_security(_: str, rest: str) -> LegacyHash | None:
     """Source: Flask-Security's get_hmac. Since 4.0 it normalises passwords (NFKD), before that it did not."""
     inner = bcrypts.read(rest) or argon2s.read(rest) or pbkdf2.read(rest)
-    if inner is None:
-        return None
-
-    def matches(password: str, keys: LegacyKeys) -> bool:
-        pepper = keys.pepper
-        if pepper is None:
-            return False
-        # also if both are the same: what is typed must not decide how long a refusal takes
-        forms = unicodedata.normalize("NFKD", password), password
-        return any(inner.matches(base64.b64encode(hmac.digest(pepper, form.encode(), "sha512"))) for form in forms)
-
-    return LegacyHash(f"flask-security-{inner.scheme}", inner.cost, "pepper", 2 * inner.dear, matches)
+    return _of(
+        inner,
+        lambda password, keys: _hmac(unicodedata.normalize("NFKD", password), keys.pepper),
+        lambda password, keys: _hmac(password, keys.pepper),
+        prefix="flask-security-",
+        needs="pepper",
+    )
 
 
 _READERS: dict[str, Callable[[str, str], LegacyHash | None]] = {
@@ -102,21 +111,28 @@ _READERS: dict[str, Callable[[str, str], LegacyHash | None]] = {
 
 def _of(
     inner: Inner | None,
-    secret_of: Callable[[str, LegacyKeys], bytes],
+    *secrets_of: Callable[[str, LegacyKeys], bytes | None],
     prefix: str = "",
     needs: Needs | None = None,
 ) -> LegacyHash | None:
+    """``secrets_of``: the ways in which the stack may have made bytes of the password; None for want of a key."""
     if inner is None:
         return None
 
     def matches(password: str, keys: LegacyKeys) -> bool:
-        return inner.matches(secret_of(password, keys))
+        # All of them, even if they are the same: what is typed must not decide how long a refusal takes.
+        secrets = (secret_of(password, keys) for secret_of in secrets_of)
+        return any(secret is not None and inner.matches(secret) for secret in secrets)
 
-    return LegacyHash(f"{prefix}{inner.scheme}", inner.cost, needs, inner.dear, matches)
+    return LegacyHash(f"{prefix}{inner.scheme}", inner.cost, needs, len(secrets_of) * inner.dear, matches)
 
 
 def _utf8(password: str, _: LegacyKeys) -> bytes:
     return password.encode()
+
+
+def _hmac(password: str, pepper: bytes | None) -> bytes | None:
+    return None if pepper is None else base64.b64encode(hmac.digest(pepper, password.encode(), "sha512"))
 
 
 def _hex_sha256(whole: bytes) -> bytes:
@@ -124,7 +140,7 @@ def _hex_sha256(whole: bytes) -> bytes:
 
 
 def _cesu8(password: str) -> bytes:
-    """UTF-8 of each UTF-16 unit: Meteor's SHA-256 does not know surrogate pairs."""
+    """UTF-8 of each unit of UTF-16, so that a character beyond U+FFFF has six bytes."""
     units = password.encode("utf-16-be")
     return b"".join(
         chr(int.from_bytes(units[at : at + 2])).encode("utf-8", "surrogatepass") for at in range(0, len(units), 2)
