@@ -33,6 +33,7 @@ from authservice.store.resilience import Resilience
 from authservice.store.session_batch import SessionLookups
 from authservice.store.users import projection_of
 from authservice.users import routes as users
+from authservice.users.copies import CopiedUserSchema
 from authservice.users.schemas import ProfileChangeSchema
 from authservice.verifications import routes as verifications
 from authservice.web import (
@@ -118,7 +119,14 @@ def build(
     cors.allow_origins(app, settings["CORS_ORIGINS"])
 
     if own_profile:
-        bodies = (SignUpSchema, ProfileChangeSchema, UserSchema, AdminUserSchema, AdminUserDetailSchema)
+        bodies = (
+            SignUpSchema,
+            ProfileChangeSchema,
+            UserSchema,
+            CopiedUserSchema,
+            AdminUserSchema,
+            AdminUserDetailSchema,
+        )
         documentation.add_profile(api, own_profile, (*bodies, SignUpConfirmationSchema) if is_private else bodies)
     if keeps_proofs:
         api.register_blueprint(sign_ups.challenge_blueprint)

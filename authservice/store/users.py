@@ -6,6 +6,7 @@
   verification?: {},                                          <- store/verifications.py
   twoStep?: {}, passkeys?: [], passkeyChallengeAt?,           <- store/factors.py, store/passkeys.py
   profile?: {},                                               <- the fields of FLASK_PROFILE
+  legacy?: { key, from, id, work?, was? },                    <- where a user of another stack comes from
   .. }                                                        <- other apps' fields: store/users_fields.py
 """
 

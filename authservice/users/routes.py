@@ -9,6 +9,7 @@ from authservice.auth.routes import token_answer
 from authservice.auth.schemas import TokenSchema, UserSchema
 from authservice.store.users import User
 from authservice.users import service
+from authservice.users.copies import CopySchema
 from authservice.users.schemas import (
     DeletionSchema,
     DeviceListSchema,
@@ -30,6 +31,8 @@ from authservice.web.guards import (
     jwt_required_at_any_level,
 )
 from authservice.web.step_up import RECENT_SECONDS, require_authentication
+
+_FILE = "account.json"
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="Accounts")
 
@@ -56,6 +59,23 @@ def show_me() -> User:
     The current state of the token's account.
     """
     return current_user()
+
+
+@blueprint.route("/me/export")
+@jwt_required()
+@blueprint.response(
+    200,
+    CopySchema,
+    headers={"Content-Disposition": {"schema": {"type": "string"}, "example": f'attachment; filename="{_FILE}"'}},
+)
+@blueprint.refusals(*OF_GUARD, security=SECURITY)
+def export_account() -> tuple[dict[str, Any], dict[str, str]]:
+    """Get a copy of all that is kept about you
+
+    As a file, without secrets: GDPR, article 20. `notInIt` says what is left out. A token reads all of it by the other
+    routes too, but for a few times, so none needs a recent sign-in.
+    """
+    return service.copy_of(current_user()), {"Content-Disposition": f'attachment; filename="{_FILE}"'}
 
 
 @blueprint.route("/me", methods=["PATCH"])

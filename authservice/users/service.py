@@ -20,9 +20,11 @@ from authservice.limits import budgets
 from authservice.limits.clients import Client
 from authservice.mail import kinds, queue
 from authservice.security import new_passwords, passwords
-from authservice.store import administration, devices, profile_values, profiles, sessions, users
+from authservice.store import administration, devices, personal_data, profile_values, profiles, sessions, users
+from authservice.store.clock import now
 from authservice.store.devices import Device
 from authservice.store.users import ADMIN, User
+from authservice.users.copies import NOT_IN_IT
 
 _TRIES = 3
 _PROFILE_TRIES = 32  # among concurrent changes, one succeeds in each round
@@ -96,6 +98,14 @@ def change_password(
             # The document has changed since the check: a sign-in renewed the hash, or the session has ended.
         audit.record("change_password", "refused", target_id=user.id)
         raise TokenInvalid
+
+
+def copy_of(user: User) -> dict[str, Any]:
+    """All that is kept about the user and may be shown. Raises DatabaseUnavailable."""
+    kept = personal_data.find(user.id)
+    audit.record("export_account", "ok", target_id=user.id)
+    account = {**vars(user), **{name: kept.pop(name) for name in personal_data.OF_ACCOUNT}}
+    return {"exportedAt": now(), "user": account, **kept, "notInIt": NOT_IN_IT}
 
 
 def list_devices(user: User, session_id: str) -> tuple[list[Device], str | None]:

@@ -77,6 +77,7 @@ def users_and_admins(client, database):
     client.delete("/auth/sessions?scope=others", headers=mine)
     device = client.get("/users/me/devices", headers=mine).get_json()["devices"][0]["id"]
     client.delete(f"/users/me/devices/{device}", headers=mine)
+    client.get("/users/me/export", headers=mine)
     for current in ("a wrong one", PASSWORD):
         body = {"currentPassword": current, "newPassword": PASSWORD}
         changed = client.put("/users/me/password", json=body, headers=mine)
