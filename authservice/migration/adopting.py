@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from authservice import audit
-from authservice.migration.adoption import Adoption
+from authservice.migration.adoption import OURS, Adoption
 from authservice.migration.adoption_plan import Plan, Progress
 from authservice.store import adopted, adoption
 from authservice.store.adoption import Change, Stored, unchanged
@@ -73,7 +73,7 @@ def _move(plan: Plan, found: Sequence[tuple[Stored, Adoption]], outcome: Outcome
     new_ids = adopted.copy(plan.profile.name, [stored for stored, _ in found])
     moves = [_Move(stored, one, new_ids[stored.id]) for stored, one in found if stored.id in new_ids]
     outcome.refused += [stored.id for stored, _ in found if stored.id not in new_ids]
-    still_there = adopted.delete([one.stored for one in moves])
+    still_there = adopted.delete([one.stored for one in moves], OURS)
     outcome.changed += still_there
     _insert([one for one in moves if one.stored.id not in still_there], outcome)
 

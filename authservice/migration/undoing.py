@@ -22,7 +22,7 @@ class UndoPlan:
     would: int = 0
     moves: int = 0
     gone: int = 0
-    kept: list[Any] = field(default_factory=list)
+    kept: dict[Any, None] = field(default_factory=dict)  # in the order in which they were found
 
     def changes(self, page: Sequence[Stored]) -> list[Stored]:
         """Those of the page that were adopted where they are, and go back."""
@@ -40,14 +40,14 @@ def look(profile: Profile, progress: Progress) -> UndoPlan:
     plan = UndoPlan(profile)
     for page in adoption.pages():
         plan.would += len(plan.changes(page))
-        plan.kept += [one.id for one in plan.stays(page)]
+        plan.kept |= dict.fromkeys(one.id for one in plan.stays(page))
         progress(len(page))
     for entries in adopted.entries(profile.name):
         for one in entries:
             if _is_gone(one):
                 plan.gone += 1
             elif one.now is not None and not _may_go_back(profile, one, one.now):
-                plan.kept.append(one.new_id)
+                plan.kept[one.new_id] = None
             else:
                 plan.would += 1
                 plan.moves += 1
@@ -58,10 +58,11 @@ def undo(plan: UndoPlan, progress: Progress) -> Outcome:
     """Raises DatabaseUnavailable."""
     outcome = Outcome()
     for page in adoption.pages():
+        outcome.changed += [one.id for one in plan.stays(page) if one.id not in plan.kept]
         _undo_in_place(plan.changes(page), outcome)
         progress(len(page))
     for entries in adopted.entries(plan.profile.name):
-        _move_back(plan.profile, [one for one in entries if not _is_gone(one)], outcome)
+        _move_back(plan, [one for one in entries if not _is_gone(one)], outcome)
     adopted.drop_if_empty()
     adoption.drop_unused_indexes()
     audit.record("undo_adopt", "ok", target_id=None, stack=plan.profile.name, users=outcome.done)
@@ -83,11 +84,14 @@ def _undo_in_place(page: Sequence[Stored], outcome: Outcome) -> None:
     outcome.done += len(page) - len(unwritten.refused) - len(unwritten.changed)
 
 
-def _move_back(profile: Profile, entries: Sequence[Entry], outcome: Outcome) -> None:
-    going = [one for one in entries if one.now is not None and _may_go_back(profile, one, one.now)]
+def _move_back(plan: UndoPlan, entries: Sequence[Entry], outcome: Outcome) -> None:
+    users = [(one, one.now) for one in entries if one.now is not None]
+    going = [one for one, now in users if _may_go_back(plan.profile, one, now)]
+    staying = {one.new_id for one, _ in users} - {one.new_id for one in going}
+    outcome.changed += staying - plan.kept.keys()
     if going:
         adopted.mark([one.id for one in going], UNDOING)
-        still_there = adopted.delete([one.now for one in going if one.now is not None])
+        still_there = adopted.delete([one.now for one in going if one.now is not None], OURS)
         if changed := [one for one in going if one.new_id in still_there]:
             adopted.mark([one.id for one in changed], MOVED)
             outcome.changed += [one.new_id for one in changed]

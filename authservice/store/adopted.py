@@ -7,7 +7,7 @@ No two documents of a user can be in the collection of users at once: unique ind
 deletes, inserts. Wherever it stops, the copy is there, and the next run goes on by the state.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,9 +104,13 @@ def copy(profile: str, documents: Sequence[Stored]) -> dict[Any, ObjectId]:
 
 
 @asks_database
-def delete(documents: Sequence[Stored]) -> set[Any]:
-    """Delete from the users those that have not changed since they were read. Returns the ids of the others."""
-    operations = [DeleteOne({"_id": one.id, **unchanged(one.fields, one.fields)}) for one in documents]
+def delete(documents: Sequence[Stored], names: Iterable[str]) -> set[Any]:
+    """Delete from the users those that have not changed since they were read. Returns the ids of the others.
+
+    No condition can forbid any new field, so new ones must be among ``names``.
+    """
+    fields = [*names]
+    operations = [DeleteOne({"_id": one.id, **unchanged(one.fields, (*one.fields, *fields))}) for one in documents]
     with pymongo.timeout(SECONDS):
         collection().bulk_write(operations, ordered=False)
         left = collection().find({"_id": {"$in": [one.id for one in documents]}}, {"_id": 1})
