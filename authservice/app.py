@@ -13,6 +13,7 @@ from authservice.assembly import DOCS, HEALTH, METRICS, PAGES, build
 from authservice.cli import (
     adopting,  # noqa: F401 - adds a command to `users`
     check,
+    moving,  # noqa: F401 - adds a command to `users`
 )
 from authservice.cli import keys as key_commands
 from authservice.cli import limits as limit_commands

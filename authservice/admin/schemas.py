@@ -5,15 +5,13 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from authservice.auth.schemas import SessionSchema, UserSchema
-from authservice.config import ROLES_MAX
+from authservice.config import ROLE, ROLES_MAX
 from authservice.web.fields import Email, Flag, Number, Text, at_most, pattern
 from authservice.web.parsing import Body, fault
 
 PAGE_MAX = 100
 _is_cursor = pattern("[0-9a-f]{24}", "invalid_cursor", "Send the nextCursor of the previous page.")
-_is_role = pattern(
-    "[a-z][a-z0-9_-]{0,31}", "invalid_role", "Use 1 to 32 of a-z, 0-9, _ and -, and begin with a letter."
-)
+_is_role = pattern(ROLE, "invalid_role", "Use 1 to 32 of a-z, 0-9, _ and -, and begin with a letter.")
 
 
 class PageQuerySchema(Body):

@@ -17,6 +17,7 @@ from authservice.config.setting import Setting
 from authservice.config.settings import (
     BODY_MAX_BYTES,
     DEVELOPMENT_ORIGINS,
+    ROLE,
     ROLES_MAX,
     SETTINGS,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "BODY_MAX_BYTES",
     "DEVELOPMENT_ORIGINS",
     "PUBLISHED_SECRETS",
+    "ROLE",
     "ROLES_MAX",
     "SECRET_MIN_BYTES",
     "SETTINGS",

@@ -18,6 +18,7 @@ DEVELOPMENT_ORIGINS = (
     "capacitor://localhost,ionic://localhost"
 )
 BODY_MAX_BYTES = 16_384
+ROLE = "[a-z][a-z0-9_-]{0,31}"  # the pattern of its name
 ROLES_MAX = 32  # every access token carries them, and so does a header to the services behind the guard
 
 

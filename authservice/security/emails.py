@@ -1,10 +1,19 @@
 """E-mail addresses: which ones may sign up, and the normal form in which each is stored."""
 
 import unicodedata
+from dataclasses import dataclass
 
 import email_validator
 
 EMAIL_MAX_CHARACTERS = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address in its normal form, and as ``spellings`` has it."""
+
+    normal: str
+    spellings: tuple[str, ...]
 
 
 def is_address(typed: str) -> bool:
@@ -29,9 +38,27 @@ def spellings(typed: str) -> tuple[str, ...]:
     Browsers send an internationalised domain in ASCII (RFC 5891), and some systems decompose letters. The database
     ignores case.
     """
-    normal, in_ascii = _normal_and_ascii(typed)
-    every = (typed.strip(), normal, in_ascii, *(unicodedata.normalize("NFD", one) for one in (normal, in_ascii)))
-    return tuple(dict.fromkeys(every))
+    return _spellings(typed, *_normal_and_ascii(typed))
+
+
+def read(typed: str) -> Address | None:
+    """``is_address``, ``normal_form`` and ``spellings`` at the price of one, for many addresses. None if it is none."""
+    trimmed = unicodedata.normalize("NFC", typed.strip())
+    if len(trimmed) > EMAIL_MAX_CHARACTERS:
+        return None
+    try:
+        found = email_validator.validate_email(trimmed, check_deliverability=False)
+    except email_validator.EmailNotValidError:
+        return None
+    if len(found.normalized) > EMAIL_MAX_CHARACTERS:
+        return None
+    normal, in_ascii = _of_validated(found)
+    return Address(normal, _spellings(typed, normal, in_ascii))
+
+
+def folded(address: str) -> str:
+    """A form that is the same for all addresses that the database's index takes for one."""
+    return unicodedata.normalize("NFKC", address.casefold())
 
 
 def for_envelope(address: str) -> str | None:
@@ -53,8 +80,17 @@ def _normal_and_ascii(typed: str) -> tuple[str, str]:
     try:
         found = email_validator.validate_email(trimmed, check_deliverability=False)
     except email_validator.EmailNotValidError:
-        normal = in_ascii = trimmed  # another stack may have accepted it
-    else:
-        normal, in_ascii = found.normalized, f"{found.local_part}@{found.ascii_domain}"
+        normal = unicodedata.normalize("NFC", trimmed.lower())  # another stack may have accepted it
+        return normal, normal
+    return _of_validated(found)
+
+
+def _of_validated(found: email_validator.ValidatedEmail) -> tuple[str, str]:
     # NFC again: some capital letters have no composed form, but their lower-case letters have one.
-    return unicodedata.normalize("NFC", normal.lower()), unicodedata.normalize("NFC", in_ascii.lower())
+    in_ascii = f"{found.local_part}@{found.ascii_domain}"
+    return unicodedata.normalize("NFC", found.normalized.lower()), unicodedata.normalize("NFC", in_ascii.lower())
+
+
+def _spellings(typed: str, normal: str, in_ascii: str) -> tuple[str, ...]:
+    every = (typed.strip(), normal, in_ascii, *(unicodedata.normalize("NFD", one) for one in (normal, in_ascii)))
+    return tuple(dict.fromkeys(every))

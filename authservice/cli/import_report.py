@@ -1,0 +1,107 @@
+"""What an import says at its end, and the file of the records that it refused."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from authservice.migration.importing import Judged
+from authservice.migration.moved import Profile, Unreadable
+from authservice.store.imports import Fate
+
+_TAKEN = "e-mail taken"
+_REFUSED = "refused by the database"
+_NO_SETTING = {"pepper": "FLASK_LEGACY_PEPPER", "firebase key": "FLASK_LEGACY_FIREBASE_KEY"}
+
+
+@dataclass
+class Report:
+    """Counts what becomes of the records."""
+
+    profile: Profile
+    fates: Counter[Fate] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)  # of the unreadable ones
+    skipped: int = 0
+    without_password: int = 0  # of the imported, as the next ones
+    with_lost_roles: int = 0
+    needs: Counter[str] = field(default_factory=Counter)
+    has_passwords: bool = False
+
+    def count(self, judged: Judged) -> str | None:
+        """Why the record is refused; None if it is not."""
+        if judged.outcome is None:
+            self.skipped += 1
+            return None
+        if isinstance(judged.outcome, Unreadable):
+            self.reasons[judged.outcome.reason] += 1
+            return judged.outcome.reason
+        if judged.outcome is Fate.REFUSED:
+            self.reasons[_REFUSED] += 1
+            return _REFUSED
+        self.fates[judged.outcome] += 1
+        if judged.user:
+            self.has_passwords |= judged.user.has_password
+            if judged.outcome is Fate.IMPORTED:
+                self.without_password += not judged.user.has_password
+                self.with_lost_roles += judged.user.lost_roles
+                self.needs.update([judged.user.needs] if judged.user.needs else [])
+        return _TAKEN if judged.outcome is Fate.TAKEN else None
+
+    @property
+    def refused(self) -> int:
+        return self.fates[Fate.TAKEN] + self.reasons.total()
+
+    @property
+    def users(self) -> int:
+        return self.fates.total()
+
+    def table(self) -> Iterator[str]:
+        rows = [
+            ("imported", self.fates[Fate.IMPORTED]),
+            ("already here", self.fates[Fate.HERE]),
+            (_TAKEN, self.fates[Fate.TAKEN]),
+            ("unreadable", self.reasons.total()),
+            *((f"  {reason}", count) for reason, count in self.reasons.most_common()),
+            ("skipped", self.skipped),
+        ]
+        wide = max(len(name) for name, _ in rows)
+        for name, count in rows:
+            yield f"{name:<{wide}}  {count:>11,}"
+
+    def warnings(self, missing: frozenset[str]) -> Iterator[str]:
+        """``missing``: which needs no setting meets."""
+        for need, count in self.needs.items():
+            if need in missing:
+                yield f"{count:,} of the imported cannot sign in before {_NO_SETTING[need]} is set."
+        if self.without_password:
+            yield f"{self.without_password:,} of the imported have no password: they set one by mail."
+        if self.with_lost_roles:
+            yield f"{self.with_lost_roles:,} of the imported have roles whose names do not fit here: left out."
+        if not self.has_passwords and self.profile.why_empty:
+            yield self.profile.why_empty
+
+
+class Rejects:
+    """One JSON object a line for each refused record, with its place and the reason, never with its content."""
+
+    def __init__(self, file: TextIO | None, *, names_files: bool) -> None:
+        self._file, self._names_files = file, names_files
+
+    def add(self, judged: Judged, reason: str) -> None:
+        if self._file:
+            place = {"file": judged.found.file} if self._names_files else {}
+            self._file.write(json.dumps({**place, "line": judged.found.line, "reason": reason}) + "\n")
+
+
+@contextmanager
+def rejects(path: str | None, *, names_files: bool) -> Iterator[Rejects]:
+    """Begins the file anew: a run that resumes judges every record again. Raises OSError."""
+    if path is None:
+        yield Rejects(None, names_files=names_files)
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        yield Rejects(file, names_files=names_files)

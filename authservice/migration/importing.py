@@ -1,0 +1,117 @@
+"""Imports users of other stacks, batch by batch: what is here stays as it is, so running it again resumes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+
+from authservice.migration.feed import FaultyExport
+from authservice.migration.moved import Profile, Unreadable
+from authservice.migration.preparing import Candidate, prepare
+from authservice.migration.reading import Found
+from authservice.migration.seen import Seen
+from authservice.security import emails
+from authservice.store import imports
+from authservice.store.clock import now
+from authservice.store.imports import Fate
+
+BATCH = 1_000
+
+
+class Judged(NamedTuple):
+    """A record, and what became of it; None if it is of no use. ``user`` is what was or would be stored."""
+
+    found: Found
+    outcome: Fate | Unreadable | None
+    user: Candidate | None = None
+
+
+@dataclass(frozen=True)
+class Import:
+    """How to import. ``seen`` is for a dry run, which writes nothing and foretells the same."""
+
+    profile: Profile
+    with_roles: bool
+    seen: Seen | None
+
+    def run(self, found: Iterable[Found]) -> Iterator[Judged]:
+        """Raises DatabaseUnavailable, and FaultyExport after what came before the fault."""
+        moment = now()
+        fault: list[FaultyExport] = []
+        records = _until_fault(found, fault)
+        while batch := [*islice(records, BATCH)]:
+            yield from self._judge(batch, moment)
+        if fault:
+            raise fault[0]
+
+    def _judge(self, batch: Sequence[Found], moment: datetime) -> list[Judged]:
+        users: dict[int, Candidate] = {}
+        judged: dict[int, Judged] = {}
+        for index, found in enumerate(batch):
+            user = self._prepared(found, moment)
+            if isinstance(user, Candidate):
+                users[index] = user
+            else:
+                judged[index] = Judged(found, user)
+        fates = self._fates([*users.values()])
+        for (index, user), fate in zip(users.items(), fates, strict=True):
+            judged[index] = Judged(batch[index], fate, user)
+        return [judged[index] for index in range(len(batch))]
+
+    def _prepared(self, found: Found, moment: datetime) -> Candidate | Unreadable | None:
+        if found.record is None or isinstance(found.record, Unreadable):
+            return found.record
+        moved = self.profile.read(found.record)
+        if moved is None or isinstance(moved, Unreadable):
+            return moved
+        return prepare(moved, self.profile, moment, with_roles=self.with_roles)
+
+    def _fates(self, users: Sequence[Candidate]) -> list[Fate]:
+        if not users:
+            return []
+        keys = {*imports.keys_here({user.key for user in users})}
+        ids = imports.ids_here({user.kept_id for user in users if user.kept_id})
+        asked = [spelling for user in users if user.key not in keys for spelling in user.spellings]
+        taken = {emails.folded(email) for email in imports.taken(asked)} if asked else set()
+        fates: list[Fate | None] = []
+        for user in users:
+            if user.key in keys or user.kept_id in ids:
+                fates.append(Fate.HERE)
+            elif any(emails.folded(spelling) in taken for spelling in user.spellings):
+                fates.append(Fate.TAKEN)
+            else:
+                fates.append(self._foretold(user))
+        new = [user for user, fate in zip(users, fates, strict=True) if fate is None]
+        written = iter(imports.insert([user.document for user in new]) if new else ())
+        return [fate or next(written) for fate in fates]
+
+    def _foretold(self, user: Candidate) -> Fate | None:
+        """None if the write is to decide."""
+        if self.seen is None:
+            return None
+        if self.seen.has(f"key {user.key}"):
+            return Fate.HERE
+        if not self.seen.add(f"email {emails.folded(user.document['email'])}"):
+            return Fate.TAKEN
+        self.seen.add(f"key {user.key}")
+        return Fate.IMPORTED
+
+
+def import_users(profile: Profile, found: Iterable[Found], *, with_roles: bool) -> Iterator[Judged]:
+    """Call it once the indexes are there."""
+    return Import(profile, with_roles, seen=None).run(found)
+
+
+def foretell(profile: Profile, found: Iterable[Found], *, with_roles: bool) -> Iterator[Judged]:
+    """What ``import_users`` would do. Writes nothing to the database."""
+    with closing(Seen()) as seen:
+        yield from Import(profile, with_roles, seen).run(found)
+
+
+def _until_fault(found: Iterable[Found], fault: list[FaultyExport]) -> Iterator[Found]:
+    try:
+        yield from found
+    except FaultyExport as error:
+        fault.append(error)

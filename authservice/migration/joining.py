@@ -1,0 +1,48 @@
+"""Joins the records of one user that lie in several files, in any order.
+
+They wait in a temporary database on the disk, because they need not fit into memory. SQLite deletes its file as soon as
+it is open, so nothing is left even if the process is killed.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import groupby
+from typing import Any
+
+from authservice.migration.moved import Joins, Unreadable
+from authservice.migration.reading import Found
+
+
+def joined(found: Iterable[Found], joins: Joins) -> Iterator[Found]:
+    """One record a user, ``{part: [record, ...]}``. What is unreadable or of no use comes first, as it is."""
+    with closing(sqlite3.connect("", isolation_level=None)) as parts:
+        parts.execute("PRAGMA journal_mode = OFF")
+        parts.execute("PRAGMA cache_size = -65536")  # 64 MiB
+        parts.execute("CREATE TABLE part (key TEXT, name TEXT, file TEXT, line INTEGER, record TEXT)")
+        parts.execute("BEGIN")
+        for one in found:
+            place = None if one.record is None or isinstance(one.record, Unreadable) else joins.part_of(one.record)
+            if place is None:
+                yield one if isinstance(one.record, Unreadable) else one._replace(record=None)
+            else:
+                name, key = place
+                row = (key, name, one.file, one.line, json.dumps(one.record))
+                parts.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?)", row)
+        parts.execute("CREATE INDEX by_key ON part (key)")
+        rows = parts.execute("SELECT key, name, file, line, record FROM part ORDER BY key, rowid")
+        for _, of_user in groupby(rows, key=lambda row: row[0]):
+            yield _user([*of_user], joins.main)
+
+
+def _user(rows: list[Any], main: str) -> Found:
+    """Its line is that of the main record."""
+    first = next((row for row in rows if row[1] == main), None)
+    if first is None:
+        _, name, file, line, _ = rows[0]
+        return Found(file, line, Unreadable(f"{name} without {main}"))
+    record: dict[str, list[Any]] = {}
+    for _, name, _, _, text in rows:
+        record.setdefault(name, []).append(json.loads(text))
+    return Found(first[2], first[3], record)

@@ -1,0 +1,92 @@
+"""Makes the document of a user whom a profile has read."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from authservice.config import ROLE, ROLES_MAX
+from authservice.migration.moved import MovedUser, Profile, Unreadable
+from authservice.security import emails, legacy
+from authservice.security.legacy import bcrypts
+from authservice.security.legacy.legacy_hash import Needs
+from authservice.store import imports
+from authservice.store.email_changes import NO_PASSWORD_MATCHES
+
+WORK_FROM_MS = 40  # hashes that are cheaper need not be found again
+_OBJECT_ID = re.compile("[0-9a-f]{24}")
+_KEPT_OF_LEGACY = ("key", "from", "id")
+
+_NO_EMAIL = Unreadable("invalid e-mail")
+_NO_HASH = Unreadable("a hash that cannot be checked")
+_NOT_STORABLE = Unreadable("not storable")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A user to import. ``needs``: the setting without which the password does not match."""
+
+    document: dict[str, Any]
+    spellings: tuple[str, ...]
+    needs: Needs | None
+    lost_roles: bool
+
+    @property
+    def key(self) -> str:
+        return str(self.document["legacy"]["key"])
+
+    @property
+    def kept_id(self) -> ObjectId | None:
+        """The id, if it is the one that the user had."""
+        kept: ObjectId = self.document["_id"]
+        return kept if str(kept) == self.document["legacy"]["id"] else None
+
+    @property
+    def has_password(self) -> bool:
+        return bool(self.document["password"] != NO_PASSWORD_MATCHES)
+
+
+def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles: bool) -> Candidate | Unreadable:
+    """``moment`` stands for times that the other stack does not tell.
+
+    An id that is an ObjectId is kept, because other collections refer to it.
+    """
+    address = emails.read(moved.email)
+    if address is None:
+        return _NO_EMAIL
+    hashed = legacy.parse(moved.password) if moved.password else None
+    if moved.password and hashed is None and bcrypts.read(moved.password) is None:
+        return _NO_HASH
+    kept = ObjectId(moved.id) if _OBJECT_ID.fullmatch(moved.id) else None
+    roles = [role for role in moved.roles if re.fullmatch(ROLE, role)][:ROLES_MAX] if with_roles else []
+    origin = {"key": f"{profile.name}:{moved.id}", "from": profile.name, "id": moved.id}
+    document = {
+        **moved.more,
+        "_id": kept or ObjectId(),
+        "email": address.normal,
+        "password": moved.password or NO_PASSWORD_MATCHES,
+        "createdAt": moved.created_at or (kept.generation_time if kept else moment),
+        "roles": roles,
+        "sessions": [],
+        "legacy": _earlier(moved.more.get("legacy")) or origin,
+    }
+    for name, since in (("disabledAt", moved.disabled_at), ("emailVerifiedAt", moved.email_verified_at)):
+        if since:
+            document[name] = moment if since is True else since
+    if hashed and hashed.dear >= WORK_FROM_MS:
+        document["legacy"]["work"] = hashed.dear
+    if not imports.is_storable(document):
+        return _NOT_STORABLE
+    return Candidate(
+        document, address.spellings, hashed.needs if hashed else None, with_roles and len(roles) < len(moved.roles)
+    )
+
+
+def _earlier(given: object) -> dict[str, Any] | None:
+    """Where the user was before, in an export of this service: then its import finds the user here already."""
+    if not isinstance(given, dict):
+        return None
+    kept = {name: given[name] for name in _KEPT_OF_LEGACY if isinstance(given.get(name), str)}
+    return kept if len(kept) == len(_KEPT_OF_LEGACY) else None

@@ -1,0 +1,131 @@
+"""Writes users of other stacks in batches, each once: the unique index on ``legacy.key`` knows who is here.
+
+legacy: { key: "<profile>:<id there>", from: "<profile>", id: "<id there>", work?: float }
+"""
+
+import enum
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import bson
+from bson import ObjectId
+from bson.errors import BSONError
+from pymongo.errors import BulkWriteError
+
+from authservice.store import indexes
+from authservice.store.clock import now
+from authservice.store.patience import patient
+from authservice.store.users import collection
+
+_KEY_INDEX = "legacy_key"
+_DUPLICATE_KEY = 11_000
+_DOCUMENT_MAX_BYTES = 16_000_000  # MongoDB's own limit is a little above it
+
+
+class Fate(enum.Enum):
+    """What became of a user."""
+
+    IMPORTED = enum.auto()
+    HERE = enum.auto()  # and left as it is
+    TAKEN = enum.auto()  # the e-mail
+    REFUSED = enum.auto()  # by the database, for example by a validator of another stack
+
+
+def build_index() -> None:
+    """The index that keeps every user single. Built before the first write."""
+    with patient("build_index"):
+        collection().create_index("legacy.key", unique=True, sparse=True, name=_KEY_INDEX)
+
+
+def keys_here(keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The documents that have one of the keys, with ``_id`` and ``email``."""
+    with patient("keys_here"):
+        found = collection().find({"legacy.key": {"$in": [*keys]}}, {"legacy.key": 1, "email": 1})
+        return {_key(document): document for document in found}
+
+
+def ids_here(ids: Collection[ObjectId]) -> set[ObjectId]:
+    """Which of the ids have a document."""
+    if not ids:
+        return set()
+    with patient("ids_here"):
+        return {document["_id"] for document in collection().find({"_id": {"$in": [*ids]}}, {"_id": 1})}
+
+
+def taken(spellings: Iterable[str]) -> list[str]:
+    """The e-mails that are one of ``spellings``, in any case, and are a document's, or reserved for it.
+
+    Two reads for a whole batch. In this order: an e-mail is given up in one write, so it is found by the one or the
+    other.
+    """
+    asked = {"$in": [*{spelling.lower() for spelling in spellings}]}
+    reserved = {"formerEmails.email": asked, "formerEmails.until": {"$gt": now()}}
+    with patient("taken"):
+        held = [*collection().find({"email": asked}, {"email": 1}, collation=indexes.ANY_CASE)]
+        former = [*collection().find(reserved, {"formerEmails.email": 1}, collation=indexes.ANY_CASE)]
+    found = [document.get("email") for document in held]
+    found += [
+        one.get("email") for document in former for one in _listed(document["formerEmails"]) if isinstance(one, dict)
+    ]
+    return [email for one in found for email in _listed(one) if isinstance(email, str)]
+
+
+def _listed(value: Any) -> list[Any]:
+    """Another stack may store a list, or one value."""
+    return value if isinstance(value, list) else [value]
+
+
+def is_storable(document: Mapping[str, Any]) -> bool:
+    try:
+        return len(bson.encode(document)) <= _DOCUMENT_MAX_BYTES
+    except (BSONError, OverflowError, UnicodeEncodeError, ValueError, TypeError, RecursionError):
+        return False
+
+
+def insert(documents: Sequence[dict[str, Any]]) -> list[Fate]:
+    """Write each document whose ``legacy.key``, e-mail and ``_id`` are free, and say what became of each.
+
+    An existing document is never touched: that is what the unique indexes are for. docs/decisions/0091-import.md has
+    the figures of upserts.
+    """
+    with patient("insert"):
+        try:
+            collection().insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if error.details.get("writeConcernErrors"):
+                raise
+            return _fates(documents, {fault["index"]: fault for fault in error.details["writeErrors"]})
+    return [Fate.IMPORTED] * len(documents)
+
+
+def _fates(documents: Sequence[Mapping[str, Any]], faults: Mapping[int, Mapping[str, Any]]) -> list[Fate]:
+    """The driver repeats a write whose answer was lost, and then finds its own documents. Each counts once."""
+    here = keys_here([_key(documents[index]) for index in faults])
+    counted = {_key(document) for index, document in enumerate(documents) if index not in faults}
+    fates = []
+    for index, document in enumerate(documents):
+        fate = _fate(document, faults[index], here, counted) if index in faults else Fate.IMPORTED
+        if fate is Fate.IMPORTED:
+            counted.add(_key(document))
+        fates.append(fate)
+    return fates
+
+
+def _fate(
+    document: Mapping[str, Any],
+    fault: Mapping[str, Any],
+    here: Mapping[str, Mapping[str, Any]],
+    counted: Collection[str],
+) -> Fate:
+    if fault.get("code") != _DUPLICATE_KEY:
+        return Fate.REFUSED
+    same = here.get(_key(document))
+    if same and same["_id"] == document["_id"] and _key(document) not in counted:
+        return Fate.IMPORTED
+    # The same user may follow in the batch with another e-mail, and be here by now.
+    is_about_email = [*fault.get("keyPattern", ())] == ["email"]
+    return Fate.TAKEN if is_about_email and not (same and same["email"] == document["email"]) else Fate.HERE
+
+
+def _key(document: Mapping[str, Any]) -> str:
+    return str(document["legacy"]["key"])

@@ -1,0 +1,49 @@
+"""What an import is given, and what a hash needs, is checked and named."""
+
+import pytest
+
+from authservice.migration.profiles import PROFILES
+from tests.migration.importing import HASH, call, ndjson, user, write
+
+
+def test_an_unknown_profile_is_refused_with_those_that_there_are(app, tmp_path):
+    refused = call(app, "import", "--from", "nonesuch", write(tmp_path, ndjson(user(1))))
+    assert refused.exit_code == 2
+    for name in PROFILES:
+        assert name in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["-", "missing"], "Error: missing: No such file or directory.\n"),
+        (["."], "Error: .: Is a directory.\n"),
+        (["-", "-"], "Error: - can be given once.\n"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(app, files, said):
+    refused = call(app, "import", "--from", "nestjs", *files)
+    assert (refused.exit_code, refused.stderr) == (2, said)
+
+
+def test_what_comes_before_a_fault_is_imported_and_counted(app, tmp_path):
+    export = write(tmp_path, f"[{ndjson(user(1)).strip()},\n{ndjson(user(2)).strip()},\n{{")
+    refused = call(app, "import", "--from", "nestjs", export)
+    assert refused.exit_code == 2
+    assert "imported                2\n" in refused.stdout
+    assert f"{export}, line 3: not JSON" in refused.stderr
+    for secret in (HASH, "user1@example.com"):
+        assert secret not in refused.output
+
+
+def test_no_user_at_all_is_refused(app, tmp_path):
+    refused = call(app, "import", "--from", "nestjs", write(tmp_path, "[]"))
+    assert refused.exit_code == 1
+    assert refused.stderr.endswith("Error: no user was found.\n")
+
+
+def test_a_database_that_is_away_is_named(make_app, tmp_path):
+    app = make_app(MONGO_URI="mongodb://127.0.0.1:1/x", MONGO_TIMEOUT_MS=100)
+    refused = call(app, "import", "--from", "nestjs", write(tmp_path, ndjson(user(1))))
+    assert refused.exit_code == 3
+    assert "Does it run, and is FLASK_MONGO_URI right?" in refused.stderr
