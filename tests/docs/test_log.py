@@ -195,6 +195,9 @@ def operators(app):
     ):
         ended = runner.invoke(args=["users", *command], input=f"{PASSWORD}\n")
         assert ended.exit_code == 0, (command, ended.output)
+    moved = json.dumps({"id": "1", "email": "moved@example.com"})
+    ended = runner.invoke(args=["users", "import", "--from", "nestjs", "-"], input=moved)
+    assert ended.exit_code == 0, ended.output
 
 
 def faults(make_app, database):
