@@ -28,6 +28,7 @@ from authservice.state import State
 from authservice.step_up import routes as step_up
 from authservice.store import client, users_fields
 from authservice.store import limits as counters
+from authservice.store.dearest import DearestHashes
 from authservice.store.indexes import UserIndexes
 from authservice.store.resilience import Resilience
 from authservice.store.session_batch import SessionLookups
@@ -85,6 +86,7 @@ def build(
     keeps_proofs = settings["PROOF_OF_WORK"] == "on"
     limits, own_mail = units.of_settings(settings), mail.of_settings(settings)
     counters_collection = counters.of_database(users_collection)
+    dearest = DearestHashes(users_collection)
     state.bind(
         app,
         State(
@@ -97,12 +99,13 @@ def build(
             resilience=Resilience.of(users_collection.database.client, settings["MONGO_TIMEOUT_MS"] / 1_000),
             indexes=UserIndexes(
                 users_collection,
+                dearest,
                 counters_collection if limits.is_on or own_mail else None,
                 keeps_proofs=keeps_proofs,
                 keeps_mail_requests=own_mail is not None,
             ),
             lookups=SessionLookups(users_collection, projection),
-            hasher=passwords.init_app(app, settings),
+            hasher=passwords.init_app(app, settings, dearest.stored),
             breaches=breaches.of_settings(settings),
             tokens=tokens.init_app(app, settings),
             mail=own_mail,

@@ -3,15 +3,18 @@
 import base64
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from flask_bcrypt import Bcrypt
 
+from authservice.security import legacy
 from authservice.security.clients import client_of
+from authservice.security.equal_time import EqualTime
 from authservice.security.hashing_gate import HashingGate, Place
 from authservice.state import current_state
 
@@ -33,18 +36,25 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class PasswordHasher:
-    """How an application hashes: flask-bcrypt, BCRYPT_LOG_ROUNDS, and the gate in front."""
+    """How an application hashes: flask-bcrypt, BCRYPT_LOG_ROUNDS, the gate in front, and what a refusal costs.
+
+    ``dearest_stored`` returns the dearest hashes of other stacks that the collection holds.
+    """
 
     bcrypt: Bcrypt
     cost: int
     gate: HashingGate
+    equal_time: EqualTime
+    dearest_stored: Callable[[], Sequence[object]]
 
 
-def init_app(app: Flask, settings: Mapping[str, Any]) -> PasswordHasher:
+def init_app(app: Flask, settings: Mapping[str, Any], dearest_stored: Callable[[], Sequence[object]]) -> PasswordHasher:
     """Bind flask-bcrypt; the options that would change every hash are fixed here."""
     app.config.update(BCRYPT_HANDLE_LONG_PASSWORDS=False, BCRYPT_HASH_PREFIX="2b")
+    bcrypt, cost = Bcrypt(app), settings["BCRYPT_LOG_ROUNDS"]
     gate = HashingGate(settings["BCRYPT_CONCURRENCY"], settings["BCRYPT_QUEUE"])
-    return PasswordHasher(Bcrypt(app), settings["BCRYPT_LOG_ROUNDS"], gate)
+    equal_time = EqualTime(cost, legacy.keys_of(settings), lambda cost: _run_decoy(bcrypt, b"", cost))
+    return PasswordHasher(bcrypt, cost, gate, equal_time, dearest_stored)
 
 
 @contextmanager
@@ -66,34 +76,70 @@ def hash_password(place: Place, password: str) -> str:
 
 
 def check_password(place: Place, password: str, stored_hash: object, *, is_legacy: bool, renew: bool) -> Check:
-    """Compare in constant time: the time does not tell whether a hash exists, or its cost.
+    """Compare in constant time: the time does not tell whether a hash exists, its format, or its cost.
 
     ``stored_hash`` is what the user's document holds, well-formed or not; None if there is no user.
     ``is_legacy`` says that another stack wrote the hash: Node's bcrypt cuts passwords at 72 bytes, so only that much is
-    compared. ``renew`` asks for a new hash if the password matches and the stored hash is legacy or cheaper than
-    BCRYPT_LOG_ROUNDS.
+    compared. ``renew`` says that a password that matches is not refused. It asks for a new hash if the stored one is
+    legacy or cheaper than BCRYPT_LOG_ROUNDS.
     Raises HashingBusy.
     """
     hasher = current_state().hasher
-    return hasher.gate.run(place, lambda: _check(hasher, password, stored_hash, is_legacy, renew))
+    dearest = hasher.dearest_stored()
+    return hasher.gate.run(place, lambda: _check(hasher, password, stored_hash, is_legacy, renew, dearest))
 
 
-def _check(hasher: PasswordHasher, password: str, stored_hash: object, is_legacy: bool, renew: bool) -> Check:
+def _check(
+    hasher: PasswordHasher,
+    password: str,
+    stored_hash: object,
+    is_legacy: bool,
+    renew: bool,
+    dearest: Sequence[object],
+) -> Check:
+    hasher.equal_time.learn(dearest)
+    tagged = legacy.parse(stored_hash) if isinstance(stored_hash, str) else None
+    if tagged is not None:
+        return _check_tagged(hasher, password, tagged, renew)
+    checking = partial(_check_bcrypt, hasher, password, stored_hash, is_legacy)
+    (matches, rounds, is_cheaper), seconds = hasher.equal_time.timed(checking)
+    hasher.equal_time.note_bcrypt(rounds, seconds)
+    if not (matches and renew):
+        hasher.equal_time.make_up_for_bcrypt(rounds)
+    elif is_legacy or is_cheaper:
+        return Check(matches, _hash(hasher, password))
+    return Check(matches)
+
+
+def _check_tagged(hasher: PasswordHasher, password: str, tagged: legacy.LegacyHash, renew: bool) -> Check:
+    """Whether the document says that the hash is ours makes no difference: this service writes none of these."""
+    matches, seconds = hasher.equal_time.check(tagged, password)
+    if matches and renew:
+        return Check(matches, _hash(hasher, password))
+    hasher.equal_time.make_up_for(tagged, seconds)
+    return Check(matches)
+
+
+def _check_bcrypt(
+    hasher: PasswordHasher, password: str, stored_hash: object, is_legacy: bool
+) -> tuple[bool, int, bool]:
+    """Whether it matches, the rounds of bcrypt that it took, and whether the hash is cheaper than ours.
+
+    A broken hash takes as many rounds as ours.
+    """
     if not isinstance(stored_hash, str) or not _WELL_FORMED.fullmatch(stored_hash):
         _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
-        return Check(matches=False)
+        return False, 2**hasher.cost, False
     stored_cost = int(stored_hash[4:6])
     attempt = password.encode()[:BCRYPT_BYTES] if is_legacy else _prehash(password)
     try:
         matches = bool(hasher.bcrypt.check_password_hash(stored_hash, attempt))
     except ValueError:  # the salt only looks valid; nothing was hashed
         _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
-        return Check(matches=False)
+        return False, 2**hasher.cost, False
     # 2^c plus 2^c + ... + 2^(C-1) is 2^C: a legacy user with a cheaper hash does not get a faster answer.
     _harden_runtime(hasher, password, stored_cost, hasher.cost)
-    if matches and renew and (is_legacy or stored_cost < hasher.cost):
-        return Check(matches, _hash(hasher, password))
-    return Check(matches)
+    return matches, 2 ** max(stored_cost, hasher.cost), stored_cost < hasher.cost
 
 
 def _hash(hasher: PasswordHasher, password: str) -> str:
@@ -112,4 +158,8 @@ def _prehash(password: str) -> bytes:
 def _harden_runtime(hasher: PasswordHasher, password: str, lowest_cost: int, highest_cost: int) -> None:
     """Take the time of a full check: hash against a decoy at each cost from lowest to highest, exclusive."""
     for cost in range(lowest_cost, highest_cost):
-        hasher.bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", password.encode()[:BCRYPT_BYTES])
+        _run_decoy(hasher.bcrypt, password.encode()[:BCRYPT_BYTES], cost)
+
+
+def _run_decoy(bcrypt: Bcrypt, attempt: bytes, cost: int) -> None:
+    bcrypt.check_password_hash(f"$2b${cost:02}${'.' * 53}", attempt)

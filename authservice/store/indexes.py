@@ -17,6 +17,7 @@ from authservice.errors import DatabaseUnavailable, UsersCollectionUnfit
 from authservice.state import current_state
 from authservice.store import limits, mail_requests, proofs
 from authservice.store.client import ping
+from authservice.store.dearest import DearestHashes
 
 ADMIN = "admin"
 ANY_CASE = Collation("en", strength=2)
@@ -24,6 +25,7 @@ _ANY_CASE_NAME = "email_any_case"
 _ADMIN_NAME = f"roles_{ADMIN}"
 _MAILS_NAME = "mails_due"
 _FORMER_NAME = "former_emails_any_case"
+_LEGACY_NAME = "legacy_work"
 _SAME_AS_ANY_CASE = {  # the server lists the defaults that we leave out
     "locale": "en",
     "strength": 2,
@@ -55,6 +57,7 @@ class _Found:
     are_unique: bool  # whether the same spelling of an e-mail can be stored only once
     any_case: bool | None
     has_admins: bool
+    has_legacy_work: bool
 
     @property
     def are_enough(self) -> bool:
@@ -71,14 +74,15 @@ class UserIndexes:
     def __init__(
         self,
         users: Collection[dict[str, Any]],
+        dearest: DearestHashes,
         counters: Collection[dict[str, Any]] | None = None,
         *,
         keeps_proofs: bool = False,
         keeps_mail_requests: bool = False,
     ) -> None:
-        self._users, self._counters = users, counters
+        self._users, self._dearest, self._counters = users, dearest, counters
         self._keeps_proofs, self._keeps_mail_requests = keeps_proofs, keeps_mail_requests
-        self.found = _Found(are_unique=False, any_case=None, has_admins=False)
+        self.found = _Found(are_unique=False, any_case=None, has_admins=False, has_legacy_work=False)
         self._fault: UsersCollectionUnfit | None = None
         self._build_at = 0.0  # a build reads the whole collection, so the next one waits
         self._builder: threading.Thread | None = None
@@ -118,7 +122,10 @@ class UserIndexes:
             with app.app_context():
                 ping()  # fails fast without a database
             with pymongo.timeout(_BUILD_SECONDS):
-                self.found, error = _build_missing(self._users)
+                found, error = _build_missing(self._users)
+                if found.has_legacy_work:
+                    self._dearest.read_first()
+                self.found = found
                 if self._counters is not None:
                     limits.build_index(self._counters)
                 if self._keeps_proofs:
@@ -182,6 +189,7 @@ def _build_missing(users: Collection[dict[str, Any]]) -> tuple[_Found, Operation
     _create(users, "mails.due", name=_MAILS_NAME, sparse=True)  # few users have a mail that waits
     # Every sign-up asks whether an e-mail is reserved. Few users have changed theirs.
     _create(users, "formerEmails.email", name=_FORMER_NAME, sparse=True, collation=ANY_CASE)
+    _create(users, "legacy.work", name=_LEGACY_NAME, sparse=True)  # whose hash another stack made: store/dearest.py
     return _look(users), error
 
 
@@ -204,6 +212,7 @@ def _look(users: Collection[dict[str, Any]]) -> _Found:
         are_unique=any(index.get("unique") and _holds_every_email(index) for index in on_email),
         any_case=any(any_case) if any_case else None,
         has_admins=_ADMIN_NAME in indexes,
+        has_legacy_work=_LEGACY_NAME in indexes,
     )
 
 

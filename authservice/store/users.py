@@ -6,10 +6,11 @@
   verification?: {},                                          <- store/verifications.py
   twoStep?: {}, passkeys?: [], passkeyChallengeAt?,           <- store/factors.py, store/passkeys.py
   profile?: {},                                               <- the fields of FLASK_PROFILE
-  legacy?: { key, from, id, work?, was? },                    <- where a user of another stack comes from
+  legacy?: { key, from, id, work?, was? },                    <- where a user moved in from; work: store/dearest.py
   .. }                                                        <- other apps' fields: store/users_fields.py
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,7 +58,7 @@ class User:
 
 @dataclass(frozen=True)
 class StoredPassword:
-    """The password in the document. ``is_legacy``: another stack wrote it, and we have not renewed it yet."""
+    """The password in the document. ``is_legacy``: another stack made the hash, and we have not renewed it yet."""
 
     hash: object  # any value that the document holds, well-formed or not
     is_legacy: bool
@@ -73,6 +74,9 @@ class StoredPassword:
 
 
 NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
+# What a write that sets ``password`` also removes: it was true of another stack's hash.
+WORK_OF_HASH = {"legacy.work": ""}
+_TAGGED = re.compile(r"\$(?!2[aby]\$)")  # not plain bcrypt: this service writes none of these
 
 
 def new_id() -> str:
@@ -238,4 +242,6 @@ def stored_password(document: Mapping[str, Any]) -> StoredPassword:
     if theirs := users_fields.their_password(document):
         return StoredPassword(users_fields.as_tagged(theirs[1]), is_legacy=True, theirs=theirs)
     is_ours = "passwordChangedAt" in document or "passwordRenewedAt" in document
-    return StoredPassword(document.get("password"), is_legacy=not is_ours)
+    stored = document.get("password")
+    is_tagged = isinstance(stored, str) and _TAGGED.match(stored) is not None
+    return StoredPassword(stored, is_legacy=is_tagged or not is_ours)

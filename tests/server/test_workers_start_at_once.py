@@ -57,6 +57,7 @@ def test_four_workers_build_each_index_once_and_200_sign_ups_make_one_account(se
         "email_1",
         "email_any_case",
         "former_emails_any_case",
+        "legacy_work",
         "mails_due",
         "roles_admin",
     }
