@@ -12,9 +12,10 @@ Record = Mapping[str, Any]
 class MovedUser:
     """One user, as the other stack had it.
 
-    ``id`` is unique among the users of that stack. ``password`` is a bcrypt hash or a tagged string of
-    security.legacy.encode; None if the user has none there. ``email_verified_at`` and ``disabled_at`` are True if the
-    stack does not say when. ``more`` has other fields of our document, under their names there.
+    ``id`` is unique among the users of that stack. ``email`` is as it stood there, and may be no valid address.
+    ``password`` is a bcrypt hash or a tagged string of security.legacy.encode; None if the user has none there.
+    ``email_verified_at`` and ``disabled_at`` are True if the stack does not say when. ``more`` has other fields of our
+    document, under their names there.
     """
 
     id: str
@@ -50,18 +51,21 @@ class Joins:
 class Profile:
     """How one stack keeps its users.
 
-    ``array``: where the users lie in one JSON object, for example ``users`` or ``realms.users``. None: the file is
-    an array, or has one record a line. ``columns_of_csv`` renames columns. ``may_adopt``: its documents can become ours
-    in place. ``replaces``: fields of its documents that have our name and another meaning (Payload's ``sessions``).
-    ``why_empty`` explains an export that has users and no passwords.
+    ``read`` never raises. It returns None for a record that is no user, and is not to be counted.
+    ``array``: where the users lie in one JSON object, for example ``users`` or ``realms.users``. None: the file is an
+    array, or has one record a line. ``columns_of_csv`` renames columns; ``csv_header`` names those of a CSV file that
+    has no header. ``may_adopt``: its documents can become ours in place. ``replaces``: fields of its documents that
+    have our name and another meaning (Payload's ``sessions``). ``why_empty`` explains an export that has users and no
+    passwords.
     """
 
     name: str
     title: str
-    read: Callable[[Record], MovedUser | Unreadable]
+    read: Callable[[Record], MovedUser | Unreadable | None]
     array: str | None = None
     joins: Joins | None = None
     columns_of_csv: Mapping[str, str] = field(default_factory=dict)
+    csv_header: tuple[str, ...] = ()
     may_adopt: bool = False
     replaces: tuple[str, ...] = ()
     why_empty: str | None = None

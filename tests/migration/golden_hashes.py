@@ -110,3 +110,8 @@ _TEXT_OF = {
     "payload": _hash_and_salt("sha256"),
     "werkzeug": _werkzeug,
 }
+
+
+def stored_of(stack: str) -> list[Any]:
+    """What the stack's own database holds, in the same order."""
+    return [one["stored"] for one in json.loads((FOLDER / f"{stack}.json").read_text())]
