@@ -43,10 +43,7 @@ def read(text: str) -> Inner | None:
 
 
 def _derive(kind: Type, secret: bytes, salt: bytes, memory: int, passes: int, lanes: int, size: int) -> bytes:
-    """All lanes in this thread, which no simpler binding offers.
-
-    Equal time is kept by measuring the CPU of this thread. Lanes in threads of their own would not count.
-    """
+    """All lanes in this thread, whose CPU is measured for equal time. docs/decisions/0091-checking-old-hashes.md"""
     made = ffi.new("uint8_t[]", size)
     pwd, salt_bytes = ffi.from_buffer("uint8_t[]", secret), ffi.from_buffer("uint8_t[]", salt)
     context = {

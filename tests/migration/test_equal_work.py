@@ -1,0 +1,68 @@
+"""Every wrong password takes the same CPU of the hashing thread, which is what equal time is measured by."""
+
+import base64
+import time
+
+import bcrypt
+import pytest
+from argon2.low_level import Type, hash_secret
+
+from authservice.security.legacy import LegacyKeys, encode, parse
+
+KEYS = LegacyKeys(b"pepper")
+BCRYPT = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(7)).decode()
+
+
+def seconds(text, password):
+    """The CPU of this thread, and of the whole process."""
+    legacy = parse(text)
+    taken = []
+    for _ in range(5):
+        thread, process = time.thread_time(), time.process_time()
+        assert not legacy.matches(password, KEYS)
+        taken.append((time.thread_time() - thread, time.process_time() - process))
+    return min(taken)
+
+
+def test_argon2_computes_all_its_lanes_in_one_thread():
+    text = hash_secret(b"correct horse", b"saltsalt", 3, 32_768, 4, 32, Type.ID).decode()
+    in_thread, in_process = seconds(text, "wrong")
+    assert in_thread > in_process * 0.8
+
+
+@pytest.mark.parametrize(
+    "text", [encode.meteor(BCRYPT), encode.flask_security(BCRYPT)], ids=["meteor", "flask-security"]
+)
+def test_what_is_typed_does_not_decide_how_often_it_is_hashed(text):
+    """An emoji has two SHA-256 in Meteor, an umlaut two normal forms in Flask-Security, and ASCII has one of both."""
+    in_ascii, in_two_forms = seconds(text, "correct horsf")[0], seconds(text, "Zürich 😀")[0]
+    once = seconds(encode.devise(BCRYPT), "correct horsf")[0]
+    assert 0.8 < in_ascii / in_two_forms < 1.25
+    assert in_ascii > once * 1.6
+    assert parse(text).dear == 2 * parse(encode.devise(BCRYPT)).dear
+
+
+@pytest.mark.parametrize("digest", ["sha1", "sha256"])
+def test_both_digests_are_always_tried(digest):
+    of_both, of_one = (encode.pbkdf2(name, 20_000, b"salt", b"x" * 512) for name in ("sha256+sha1", digest))
+    assert seconds(of_both, "wrong")[0] > seconds(of_one, "wrong")[0] * 1.5
+    assert parse(of_both).dear > parse(of_one).dear * 1.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        encode.devise(BCRYPT.replace("$07$", "$09$")),
+        encode.pbkdf2("sha1", 100_000, b"salt", b"x" * 20),
+        encode.pbkdf2("sha256", 100_000, b"salt", b"x" * 512),
+        encode.pbkdf2("sha512", 100_000, b"salt", b"x" * 64),
+        encode.scrypt(14, 8, 1, b"salt", b"x" * 64),
+        encode.scrypt(14, 16, 1, b"salt", b"x" * 64, nfkc=True),
+        f"$argon2id$v=19$m=32768,t=2,p=4$c2FsdHNhbHQ${base64.b64encode(b'x' * 32).decode().rstrip('=')}",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_the_rank_of_a_hash_is_about_its_milliseconds(text):
+    """Machines differ. The rank only has to put formats into the order of their work."""
+    of_bcrypt = seconds(encode.devise(BCRYPT), "wrong")[0] / parse(encode.devise(BCRYPT)).dear
+    assert 0.4 < seconds(text, "wrong")[0] / parse(text).dear / of_bcrypt < 2.5
