@@ -1,4 +1,4 @@
-"""PBKDF2 of 512 bytes has 16 blocks: a wrong password is refused after the first, and every byte of the hash counts."""
+"""Each of the 16 blocks of a PBKDF2 hash of 512 bytes is as dear as the first, which alone is compared."""
 
 import hashlib
 import time
@@ -15,19 +15,23 @@ def legacy(hashed):
     return parse(encode.pbkdf2("sha256", ITERATIONS, SALT, hashed))
 
 
-def cpu_seconds(password):
-    started = time.thread_time()
-    legacy(WHOLE).matches(password, LegacyKeys())
-    return time.thread_time() - started
+def cpu_seconds(work):
+    def once():
+        started = time.thread_time()
+        work()
+        return time.thread_time() - started
+
+    return min(once() for _ in range(3))
 
 
-def test_a_wrong_password_is_refused_after_the_first_block():
-    wrong, right = (min(cpu_seconds(password) for _ in range(3)) for password in ("wrong", PASSWORD))
-    assert wrong < right / 8
+def test_right_and_wrong_passwords_take_one_block():
+    whole = cpu_seconds(lambda: hashlib.pbkdf2_hmac("sha256", b"any", SALT, ITERATIONS, 512))
+    for password in (PASSWORD, "wrong"):
+        assert cpu_seconds(lambda password=password: legacy(WHOLE).matches(password, LegacyKeys())) < whole / 8
 
 
-@pytest.mark.parametrize("at", [0, 31, 32, 511])
-def test_every_byte_counts(at):
+@pytest.mark.parametrize("at", [0, 31])
+def test_every_byte_of_it_counts(at):
     changed = bytearray(WHOLE)
     changed[at] ^= 1
     assert legacy(WHOLE).matches(PASSWORD, LegacyKeys())
@@ -35,5 +39,5 @@ def test_every_byte_counts(at):
 
 
 @pytest.mark.parametrize("size", [16, 20, 32, 64])
-def test_a_hash_as_long_as_the_stack_made_it(size):
+def test_a_hash_is_as_long_as_the_stack_made_it(size):
     assert legacy(WHOLE[:size]).matches(PASSWORD, LegacyKeys())

@@ -104,7 +104,6 @@ def test_a_cut_or_longer_hash_is_none(text):
         encode.pbkdf2("sha256", 0, SALT, b"x" * 32),
         encode.pbkdf2("sha256", 2_000_001, SALT, b"x" * 32),
         encode.pbkdf2("sha256", 10**9, SALT, b"x" * 32),
-        encode.pbkdf2("sha256", 300_000, SALT, b"x" * 512),
         encode.pbkdf2("sha256", 1_000, SALT, b"x" * 31),
         encode.pbkdf2("sha256", 1_000, SALT, b""),
         encode.pbkdf2("sha256", 1_000, b"x" * 513, b"x" * 32),
