@@ -23,11 +23,11 @@ def _of_provider(name: str) -> tuple[str, ...]:
     return tuple(f"{name}.{column}" for column in ("id", "email", "displayName", "photoUrl"))
 
 
-# Source: firebase-tools, accountExporter.ts. Each line ends with a comma, so there is an empty column.
+# Source: firebase-tools, accountExporter.ts. Each line ends with a comma, so the last column is empty.
 _HEADER = (
     *("localId", "email", "emailVerified", "passwordHash", "salt", "displayName", "photoUrl"),
     *(column for name in ("google", "facebook", "twitter", "github") for column in _of_provider(name)),
-    *("createdAt", "lastSignedInAt", "phoneNumber", "disabled", "customAttributes", ""),
+    *("createdAt", "lastSignedInAt", "phoneNumber", "disabled", "customAttributes", "empty"),
 )
 
 PROFILE = Profile("firebase", "Firebase Authentication", read, array="users", csv_header=_HEADER)

@@ -26,14 +26,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def at(record: object, path: str) -> object:
-    """The value under a dotted path; the columns that mongoexport writes have the path as their name."""
+    """The value under a dotted path; the columns that mongoexport writes have the path as their name.
+
+    Objects on the way may be JSON in text, as in the columns of CSV.
+    """
     if not isinstance(record, Mapping):
         return None
     if path in record:
         found: object = record[path]
         return found
     name, dot, rest = path.partition(".")
-    return at(record.get(name), rest) if dot else None
+    return at(parsed(record.get(name)), rest) if dot else None
 
 
 def first(record: object, *paths: str) -> object:
@@ -53,7 +56,9 @@ def text(value: object) -> str | None:
 
 
 def items(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+    """A list, which may be JSON in text."""
+    found = parsed(value)
+    return found if isinstance(found, list) else []
 
 
 def identifier(value: object) -> str | None:
@@ -185,6 +190,8 @@ def parsed(value: object) -> object:
     """Objects and lists that are kept as JSON in text; None if it is none."""
     if not isinstance(value, str):
         return value
+    if not value.startswith(("{", "[")):
+        return None
     try:
         found: object = json.loads(value)
     except (ValueError, RecursionError):
