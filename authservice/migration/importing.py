@@ -72,7 +72,7 @@ class Import:
         if not users:
             return []
         keys = {*imports.keys_here({user.key for user in users})}
-        ids = imports.ids_here({user.kept_id for user in users if user.kept_id})
+        ids = imports.ids_here({user.kept_id for user in users if user.kept_id and user.key not in keys})
         asked = [spelling for user in users if user.key not in keys for spelling in user.spellings]
         taken = {emails.folded(email) for email in imports.taken(asked)} if asked else set()
         fates: list[Fate | None] = []
