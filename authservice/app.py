@@ -13,6 +13,7 @@ from authservice.assembly import DOCS, HEALTH, METRICS, PAGES, build
 from authservice.cli import (
     adopting,  # noqa: F401 - adds a command to `users`
     check,
+    exporting,  # noqa: F401 - adds a command to `users`
     moving,  # noqa: F401 - adds a command to `users`
 )
 from authservice.cli import keys as key_commands

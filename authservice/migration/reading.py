@@ -108,7 +108,11 @@ def _rows(opened: Feed, profile: Profile, delimiter: str) -> Iterator[Found]:
     limit = csv.field_size_limit(RECORD_MAX_CHARACTERS)  # of the whole process, and 128 KiB by default
     try:
         rows = csv.reader(opened.lines(), delimiter=delimiter, strict=True)
-        header = [profile.columns_of_csv.get(name.strip(), name.strip()) for name in next(rows)]
+        first = [name.strip() for name in next(rows)]
+        has_header = not profile.csv_header or not {*profile.csv_header, *profile.columns_of_csv}.isdisjoint(first)
+        header = [profile.columns_of_csv.get(name, name) for name in (first if has_header else profile.csv_header)]
+        if not has_header:
+            yield Found(opened.name, 1, _row(header, first))
         while True:
             line = rows.line_num + 1
             try:

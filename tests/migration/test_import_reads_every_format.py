@@ -100,6 +100,8 @@ def test_a_line_is_where_the_record_begins(tmp_path):
 def test_columns_have_the_names_of_the_profile(tmp_path):
     renamed = read(tmp_path, "Id,e-mail\n1,a\n", columns_of_csv={"e-mail": "email"})
     assert renamed == [(2, {"Id": "1", "email": "a"})]
+    for content in ("1,a\n", "id,email\n1,a\n"):
+        assert [*read(tmp_path, content, csv_header=("id", "email"))][-1][1] == {"id": "1", "email": "a"}
 
 
 UNREADABLE = {

@@ -1,0 +1,65 @@
+"""``users export``: all users as one file."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from authservice import audit
+from authservice.cli import EXIT_BAD_INPUT, printable
+from authservice.cli.progress import Progress
+from authservice.cli.users import group, reporting
+from authservice.migration import exporting
+from authservice.store import exports
+from authservice.store.client import ping
+
+
+@group.command()
+@click.option("--output", type=click.Path(dir_okay=False), help="Write to this file, for its owner alone (0600).")
+@click.option("--with-hashes", is_flag=True, help="With hashes, encrypted second factors and passkeys. Asks first.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@reporting
+def export(output: str | None, with_hashes: bool, yes: bool) -> None:
+    """Write all users to stdout, one JSON object a line: ``users import --from authservice`` reads it."""
+    if with_hashes and not yes:
+        click.confirm("Whoever has the hashes can guess passwords without limit. Export them?", abort=True, err=True)
+    ping()
+    whole, done = exports.count(), 0
+    progress = Progress("users", lambda: min(done / whole, 1.0) if whole else None)
+    try:
+        with _destination(output) as file:
+            for line in exporting.lines(with_hashes=with_hashes):
+                file.write(line)
+                done += 1
+                progress.add()
+    except OSError as error:
+        if output is None:
+            raise  # click ends quietly if the reader of a pipe has gone
+        click.echo(printable(f"Error: {output}: {error.strerror}."), err=True)
+        sys.exit(EXIT_BAD_INPUT)
+    finally:
+        progress.end()
+    audit.record("export_users", "ok", target_id=None, users=done, hashes=with_hashes)
+
+
+@contextmanager
+def _destination(output: str | None) -> Iterator[TextIO]:
+    """The file has its name once it is whole. Raises OSError."""
+    if output is None:
+        yield sys.stdout
+        return
+    descriptor, temporary = tempfile.mkstemp(dir=Path(output).absolute().parent, prefix=".export-")  # 0600
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, output)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

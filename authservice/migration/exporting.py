@@ -1,0 +1,61 @@
+"""Writes users as ``users import --from authservice`` reads them: one object a line, in extended JSON."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from bson import json_util
+
+from authservice.store import exports
+from authservice.store.clock import now
+from authservice.store.users import read_user, stored_password
+
+_LEGACY = ("key", "from", "id")
+_SHAPES: dict[str, type] = {
+    "passwordChangedAt": datetime,
+    "passwordRenewedAt": datetime,
+    "twoStep": dict,
+    "passkeys": list,
+}
+
+
+def lines(*, with_hashes: bool) -> Iterator[str]:
+    """Every account, oldest first. ``with_hashes`` also has encrypted second factors, and passkeys."""
+    for document in exports.documents(with_secrets=with_hashes):
+        if isinstance(document.get("email"), str):
+            record = _record(document) | (_secrets(document) if with_hashes else {})
+            yield json_util.dumps(record, json_options=json_util.RELAXED_JSON_OPTIONS) + "\n"
+
+
+def _record(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What another app says in fields of its own (FLASK_USERS_FIELDS) without a time has that of the export."""
+    user = read_user(document)
+    record = {
+        "id": user.id,
+        "email": user.email,
+        "createdAt": user.created_at,
+        "disabledAt": _since(document.get("disabledAt")) if user.is_disabled else None,
+        "emailVerifiedAt": _since(document.get("emailVerifiedAt")) if user.email_verified else None,
+        "language": user.language,
+        "roles": [*user.roles],
+        "profile": user.profile or None,
+        "legacy": _origin(document.get("legacy")),
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _since(stored: object) -> datetime:
+    return stored if isinstance(stored, datetime) else now()
+
+
+def _origin(stored: object) -> dict[str, str] | None:
+    known = stored if isinstance(stored, dict) else {}
+    origin = {name: known[name] for name in _LEGACY if isinstance(known.get(name), str)}
+    return origin if len(origin) == len(_LEGACY) else None
+
+
+def _secrets(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Two of the times say that this service made the hash: passwords of more than 72 bytes depend on it."""
+    found = {name: document[name] for name, kind in _SHAPES.items() if isinstance(document.get(name), kind)}
+    password = stored_password(document).hash
+    return {"password": password, **found} if isinstance(password, str) else found

@@ -1,0 +1,58 @@
+"""kill -9 in the middle of an import: running it again brings everybody in, once, and all refused records are told."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import SECRET
+from tests.faults.conftest import TIMES
+from tests.migration.importing import HASH, rejected, table_of
+from tests.server.processes import wait_until
+from tests.service import ROOT
+
+pytestmark = [pytest.mark.faults, pytest.mark.waits]
+USERS = 20_000 * TIMES  # weekly 100,000
+EVERY = 1_000  # of which one is unreadable, and one has the e-mail of the user before
+
+
+def write_export(path):
+    with path.open("w") as file:
+        for number in range(USERS):
+            email = f"user{number}@example.com"
+            if number % EVERY == 1:
+                email = f"USER{number - 1}@example.com"
+            elif number % EVERY == 2:
+                email = "none"
+            file.write(json.dumps({"id": f"u{number}", "email": email, "password": HASH}) + "\n")
+
+
+def test_running_it_again_brings_everybody_in_once(database, mongo_uri, tmp_path):
+    export, rejects = tmp_path / "export", tmp_path / "rejects"
+    write_export(export)
+    command = [sys.executable, "-m", "authservice", "users", "import", "--from", "nestjs", export, "--rejects", rejects]
+    environment = {**os.environ, "FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    count = database.users.estimated_document_count
+    for part in (0.3, 0.6):
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(lambda part=part: count() > part * USERS, 600)
+        process.kill()
+        process.communicate()
+    before = count()
+    assert 0.6 * USERS < before < 0.9 * USERS
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    refused, users = USERS // EVERY, USERS - 2 * USERS // EVERY
+    table = table_of(done.stdout)
+    assert table.pop("imported") + table.pop("already here") == users
+    assert table == {"e-mail taken": refused, "unreadable": refused, "no e-mail": refused}
+    assert rejected(rejects) == [
+        {"line": first + line, "reason": reason}
+        for first in range(0, USERS, EVERY)
+        for line, reason in ((2, "e-mail taken"), (3, "no e-mail"))
+    ]
+    stored = [(one["legacy"]["key"], one["email"]) for one in database.users.find({}, {"legacy.key": 1, "email": 1})]
+    expected = [number for number in range(USERS) if number % EVERY not in (1, 2)]
+    assert sorted(stored) == sorted((f"nestjs:u{number}", f"user{number}@example.com") for number in expected)

@@ -1,0 +1,70 @@
+"""``users export`` has hashes only if somebody wants them, and never sessions, devices or mails."""
+
+import json
+import stat
+
+from bson import ObjectId
+
+from tests.conftest import ALICE, BOB, make_account, sign_in
+from tests.migration.importing import call
+
+SECRETS = {"password", "passwordChangedAt", "passwordRenewedAt", "twoStep", "passkeys"}
+
+
+def records(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_by_default_it_has_no_secret(app, client, database):
+    for email in (ALICE, BOB):
+        make_account(client, email)
+        sign_in(client, email)
+    database.users.update_one({"email": ALICE}, {"$set": {"secret": "x", "roles": ["admin"]}})
+    result = call(app, "export")
+    assert [record["email"] for record in records(result.stdout)] == [ALICE, BOB]
+    assert [{*record} for record in records(result.stdout)] == [{"id", "email", "createdAt", "roles"}] * 2
+    assert result.exit_code == 0
+
+
+def test_hashes_are_asked_for(app, client, database):
+    make_account(client, ALICE)
+    sign_in(client, ALICE)
+    for answer, exit_code in (("n\n", 1), ("", 1), ("y\n", 0)):
+        result = call(app, "export", "--with-hashes", stdin=answer.encode())
+        assert result.exit_code == exit_code
+        assert (database.users.find_one()["password"] in result.stdout) == (exit_code == 0)
+        assert "Export them? [y/N]" in result.stderr
+    (record,) = records(call(app, "export", "--with-hashes", "--yes").stdout)
+    assert {*record} == {"id", "email", "createdAt", "roles", "password", "passwordChangedAt"}
+
+
+def test_a_file_is_for_its_owner_and_appears_whole(app, client, tmp_path):
+    make_account(client, ALICE)
+    path = tmp_path / "users.ndjson"
+    path.write_text("old")
+    path.chmod(0o644)
+    result = call(app, "export", "--output", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [record["email"] for record in records(path.read_text())] == [ALICE]
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_file_that_cannot_be_written_is_named(app, tmp_path):
+    path = tmp_path / "missing" / "users"
+    result = call(app, "export", "--output", str(path))
+    assert (result.exit_code, result.stderr) == (2, f"Error: {path}: No such file or directory.\n")
+
+
+def test_users_are_in_the_order_of_their_ids_over_all_pages(app, database, monkeypatch):
+    monkeypatch.setattr("authservice.store.exports._PAGE", 2)
+    ids = [ObjectId() for _ in range(5)]
+    database.users.insert_many({"_id": one, "email": f"{one}@example.com"} for one in reversed(ids))
+    database.users.insert_many([{"_id": "text", "email": "text@example.com"}, {"email": None}])
+    assert [record["id"] for record in records(call(app, "export").stdout)] == [str(one) for one in ids]
+
+
+def test_letters_of_any_alphabet_are_kept(app, database):
+    database.users.insert_one({"email": "zoë@example.com", "profile": {"name": "Ζωή\u2028"}})
+    (line,) = call(app, "export").stdout.splitlines(keepends=True) or [""]
+    assert json.loads(line)["profile"]["name"] == "Ζωή\u2028"
