@@ -59,6 +59,21 @@ class TestNestJS:
     def test_roles(self, form):
         assert read("nestjs", form({**self.document, "roles": ["admin", "editor"]})).roles == ("admin", "editor")
 
+    @pytest.mark.parametrize(
+        ("roles", "names"),
+        [
+            ("admin, editor", ("admin", "editor")),
+            ("{admin,editor}", ("admin", "editor")),
+            ('["admin"]', ("admin",)),
+            ([{"name": "admin"}, {"id": 5}, 7], ("admin",)),
+            ({"group": ["admin"]}, ()),
+            (OBJECT_ID, ()),
+            ("", ()),
+        ],
+    )
+    def test_roles_in_other_shapes(self, form, roles, names):
+        assert read("nestjs", form({**self.document, "roles": roles})).roles == names
+
     def test_no_password(self, form):
         assert read("nestjs", form({**self.document, "password": None})).password is None
 

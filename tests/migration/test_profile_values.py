@@ -7,7 +7,7 @@ import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 
 from authservice.migration.profiles import values
-from tests.migration.records import CREATED, OBJECT_ID
+from tests.migration.records import CREATED, FORMS, OBJECT_ID
 
 UUID = uuid.UUID("8f3b6a52-6a2e-4d3a-9c07-0c6d6a4f2e11")
 
@@ -161,3 +161,35 @@ def test_what_is_no_hexadecimal_is_none(text):
 
 def test_an_object_id_and_its_text_are_one_id():
     assert values.identifier(ObjectId(str(OBJECT_ID))) == values.identifier({"$oid": str(OBJECT_ID)})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"when": CREATED, "who": OBJECT_ID, "many": [Int64(2**40), 5, 1.5, "x", None, True]},
+        {"raw": b"\x00\xff", "id": Binary(UUID.bytes, 4), "none": {}, "deep": [[{"when": CREATED}]]},
+        float("inf"),
+    ],
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_extended_json_of_any_depth_reads_as_the_types_that_it_stands_for(form, value):
+    assert values.decoded(form({"value": value})["value"]) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            {"$where": "1"},
+            {"$regex": "a", "$options": ""},
+            {"$oid": "x"},
+            {"$oid": 5},
+            {"$date": "soon"},
+            {"$binary": 5},
+        ),
+        *({"$binary": {"base64": "AA==", "subType": "x"}}, {"$numberLong": "x"}, {"$numberDouble": "x"}, {"$ne": None}),
+        *({"$numberDouble": 5}, {"a": 1, "$b": 2}),
+    ],
+)
+def test_an_object_with_a_dollar_sign_that_is_no_type_is_none(value):
+    assert values.decoded(value) is None

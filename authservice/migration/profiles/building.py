@@ -48,8 +48,13 @@ def build(
 
 
 def role_names(value: object) -> tuple[str, ...]:
-    """The names in a list, in text with commas, or in a list of objects with a name. Ids of roles are none."""
-    listed: list[object] = [*_SEPARATOR.split(value)] if isinstance(value, str) else items(value)
+    """The names in a list, in text with commas, or in a list of objects with a name. Ids of roles are none.
+
+    PostgreSQL writes a list in braces.
+    """
+    listed = items(value)
+    if not listed and isinstance(value, str):
+        listed = [*_SEPARATOR.split(value.strip("{}"))]
     names = (text(one) or text(at(one, "name")) for one in listed)
     return tuple(dict.fromkeys(name for name in names if name))
 

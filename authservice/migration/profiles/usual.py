@@ -10,7 +10,7 @@ _LOCKED = (
     *("disabledAt", "disabled", "isDisabled", "blocked", "isBlocked", "banned", "isBanned"),
     *("deletedAt", "deleted_at"),
 )
-_VERIFIED = ("emailVerifiedAt", "emailVerified", "isEmailVerified", "email_verified_at", "email_verified", "isVerified")
+_VERIFIED = ("emailVerifiedAt", "emailVerified", "isEmailVerified", "email_verified_at", "email_verified")
 
 
 def disabled(record: Record) -> datetime | bool | None:

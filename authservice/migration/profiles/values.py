@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from bson import Int64, ObjectId
+from bson import Binary, Int64, ObjectId
 
 ID_MAX_CHARACTERS = 200
 _WORDS_FOR_YES = frozenset(("true", "t", "1", "yes", "y"))
@@ -148,7 +148,9 @@ def decoded(value: object) -> object:
     if value.keys() == {"$oid"}:
         return ObjectId(value["$oid"]) if ObjectId.is_valid(value["$oid"]) else None
     if value.keys() == {"$binary"}:
-        return base64_bytes(at(value, "$binary.base64"))
+        return _binary(value["$binary"])
+    if value.keys() == {"$numberDouble"}:
+        return _float(value["$numberDouble"])
     whole = number(value) if value.keys() <= {"$numberInt", "$numberLong"} else None
     return Int64(whole) if "$numberLong" in value and whole is not None else whole
 
@@ -209,6 +211,20 @@ def _value_of(extended: Mapping[str, object]) -> object:
     if isinstance(binary, Mapping):
         return base64_bytes(binary.get("base64"))
     return number(extended)
+
+
+def _binary(parts: object) -> bytes | None:
+    raw, kind = base64_bytes(at(parts, "base64")), hex_bytes(at(parts, "subType"))
+    if raw is None or kind is None or len(kind) != 1:
+        return None
+    return Binary(raw, kind[0]) if kind[0] else raw
+
+
+def _float(written: object) -> float | None:
+    try:
+        return float(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
 
 
 def _in_milliseconds(exact: datetime) -> datetime:
