@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from authservice.cli import EXIT_REFUSED, printable, users
+from authservice.cli.progress import Progress
 from authservice.migration import adopting, adoption_plan, undoing
 from authservice.migration.adopting import Outcome
 from authservice.migration.adoption_plan import IDS_SHOWN, Plan
@@ -16,6 +17,7 @@ from authservice.migration.profiles import PROFILES
 from authservice.migration.undoing import UndoPlan
 from authservice.state import current_state
 from authservice.store import adopted, adoption
+from authservice.store.client import ping
 
 _EFFECTS = {
     "email": "email (by its normal form, and the other app finds it by that alone)",
@@ -34,7 +36,11 @@ _SETTINGS = {"pepper": "LEGACY_PEPPER", "firebase key": "LEGACY_FIREBASE_KEY"}
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be written.")
 @click.option("--undo", is_flag=True, help="Take it back, for users who have neither signed in nor changed since.")
-@click.option("--rename-sessions", is_flag=True, help="Let another stack's sessions have another name.")
+@click.option(
+    "--rename-sessions",
+    is_flag=True,
+    help="Rename sessions of the other stack, and other fields that have a name of ours.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @users.reporting
 def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool) -> None:
@@ -43,10 +49,11 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
     It can be run again, after a stop or for users who came later, and be undone with --undo.
     """
     profile = PROFILES[name]
+    ping()
     if undo:
         _undo(profile, dry_run, yes)
         return
-    with _progress("Reading") as progress:
+    with _progress("documents read") as progress:
         plan = adoption_plan.look(profile, progress)
     _print(_lines_of(plan))
     if plan.renamed and not rename_sessions:
@@ -57,19 +64,19 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
         return
     if not yes:
         click.confirm(f"Adopt {todo:,}?", abort=True)
-    with _progress("Writing") as progress:
+    with _progress("documents written") as progress:
         _report("adopted", adopting.adopt(plan, progress))
 
 
 def _undo(profile: Profile, dry_run: bool, yes: bool) -> None:
-    with _progress("Reading") as progress:
+    with _progress("documents read") as progress:
         plan = undoing.look(profile, progress)
     _print(_lines_of_undo(plan))
     if dry_run or not plan.would:
         return
     if not yes:
         click.confirm(f"Undo {plan.would:,}?", abort=True)
-    with _progress("Writing") as progress:
+    with _progress("documents written") as progress:
         _report("undone", undoing.undo(plan, progress))
 
 
@@ -152,10 +159,16 @@ def _refuse(sentence: str) -> None:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[int], None]]:
-    """On stderr, if that is a terminal: stdout may be read by a program."""
-    if not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    with click.progressbar(length=adoption.estimated_count(), label=label, file=sys.stderr) as bar:
-        yield bar.update
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+    total, done = adoption.estimated_count(), 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        progress.add(count)
+
+    progress = Progress(what, lambda: min(done / total, 1) if total else None)
+    try:
+        yield add
+    finally:
+        progress.end()

@@ -9,7 +9,7 @@ from bson import ObjectId
 from authservice import audit
 from authservice.migration.adoption import OURS, Adoption
 from authservice.migration.adoption_plan import Plan, Progress
-from authservice.store import adopted, adoption
+from authservice.store import adopted, adoption, imports
 from authservice.store.adoption import Change, Stored, unchanged
 
 
@@ -34,7 +34,7 @@ class _Move:
 def adopt(plan: Plan, progress: Progress) -> Outcome:
     """Do what the plan says, as far as the documents are still as they were. Raises DatabaseUnavailable."""
     outcome = Outcome()
-    adoption.build_key_index()
+    imports.build_index()
     _finish(plan, outcome)
     for page in adoption.pages():
         found = plan.adoptions(page)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from authservice.migration.moved import MovedUser, Profile, Unreadable
+from authservice.migration.preparing import WORK_FROM_MS
 from authservice.security import emails, legacy
 
 Document = Mapping[str, Any]
 
-WORK_FROM = 40.0  # legacy.work is kept of hashes that take as long
 # What only this service writes. Under these names another stack may keep something of its own.
 OURS = (
     *("sessions", "devices", "passwordChangedAt", "passwordRenewedAt", "emailVerifiedAt", "disabledAt", "roles"),
@@ -19,7 +19,7 @@ OURS = (
     *("language", "profile"),
 )
 _ANY_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
-NOT_AN_ADDRESS = Unreadable("the e-mail is no address")
+NO_ADDRESS = Unreadable("invalid e-mail")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def adoption_of(profile: Profile, document: Document, moment: datetime) -> Adopt
     user = profile.read(document)
     if user is None or isinstance(user, Unreadable):
         return user
-    if not emails.is_address(user.email):
-        return NOT_AN_ADDRESS
-    email = emails.normal_form(user.email)
+    address = emails.read(user.email)
+    if address is None:
+        return NO_ADDRESS
+    email = address.normal
     renamed = {name: _new_name(profile, name) for name in names_in_the_way(profile, document)}
     for new_name in renamed.values():
         if new_name in document:
@@ -158,4 +159,4 @@ def _are_our_sessions(value: object) -> bool:
 
 def _work(password: str | None) -> float | None:
     parsed = legacy.parse(password) if password is not None else None
-    return parsed.dear if parsed is not None and parsed.dear >= WORK_FROM else None
+    return parsed.dear if parsed is not None and parsed.dear >= WORK_FROM_MS else None

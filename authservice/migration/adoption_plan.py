@@ -112,13 +112,13 @@ def look(profile: Profile, progress: Progress) -> Plan:
 
 def _emails_of(stored: Stored, found: Adoption | Unreadable | None) -> set[str]:
     """The e-mails that a document takes in the one namespace, also a document that is not adopted."""
-    held = {found.email} if isinstance(found, Adoption) else set()
+    held = {emails.folded(found.email)} if isinstance(found, Adoption) else set()
     if isinstance(email := stored.fields.get("email"), str):
-        held.add(emails.normal_form(email))
+        held.add(emails.folded(emails.normal_form(email)))
     former = stored.fields.get("formerEmails") if found is None else None
     for one in former if isinstance(former, list) else ():
         if isinstance(one, Mapping) and isinstance(one.get("email"), str) and _is_reserved(one.get("until")):
-            held.add(emails.normal_form(one["email"]))
+            held.add(emails.folded(emails.normal_form(one["email"])))
     return held
 
 

@@ -11,15 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pymongo
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, InsertOne, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from authservice.store.adoption import SECONDS, Stored, duplicates, in_bytes, pages_of, read, unchanged
-from authservice.store.resilience import asks_database
+from authservice.store.adoption import Stored, duplicates, in_bytes, pages_of, read, unchanged
+from authservice.store.patience import patient
 from authservice.store.users import collection
 
 COPIED, MOVED, UNDOING = "copied", "moved", "undoing"
@@ -57,10 +56,9 @@ def entries(profile: str, *, but_moved: bool = False) -> Iterator[list[Entry]]:
         yield _entries(page)
 
 
-@asks_database
 def _entries(page: Sequence[Stored]) -> list[Entry]:
     ids = [one.id for one in page] + [one.fields["adoptedAs"] for one in page]
-    with pymongo.timeout(SECONDS):
+    with patient("moved_documents"):
         there = {one.id: one for one in (read(raw) for raw in in_bytes(collection()).find({"_id": {"$in": ids}}))}
     return [
         Entry(
@@ -80,7 +78,6 @@ def _nested(document: Any) -> RawBSONDocument:
     return document
 
 
-@asks_database
 def copy(profile: str, documents: Sequence[Stored]) -> dict[Any, ObjectId]:
     """Copy documents, and return the new id of each by its old one. Without those that were moved before."""
     operations = [
@@ -94,7 +91,7 @@ def copy(profile: str, documents: Sequence[Stored]) -> dict[Any, ObjectId]:
         )
         for one in documents
     ]
-    with pymongo.timeout(SECONDS):
+    with patient("copy"):
         try:
             _adopted().bulk_write(operations, ordered=False)
         except BulkWriteError as error:
@@ -103,7 +100,6 @@ def copy(profile: str, documents: Sequence[Stored]) -> dict[Any, ObjectId]:
         return {one["_id"]: one["adoptedAs"] for one in found}
 
 
-@asks_database
 def delete(documents: Sequence[Stored], names: Iterable[str]) -> set[Any]:
     """Delete from the users those that have not changed since they were read. Returns the ids of the others.
 
@@ -111,16 +107,15 @@ def delete(documents: Sequence[Stored], names: Iterable[str]) -> set[Any]:
     """
     fields = [*names]
     operations = [DeleteOne({"_id": one.id, **unchanged(one.fields, (*one.fields, *fields))}) for one in documents]
-    with pymongo.timeout(SECONDS):
+    with patient("delete"):
         collection().bulk_write(operations, ordered=False)
         left = collection().find({"_id": {"$in": [one.id for one in documents]}}, {"_id": 1})
         return {one["_id"] for one in left}
 
 
-@asks_database
 def insert(documents: Sequence[Mapping[str, Any]]) -> set[Any]:
     """Insert users. Returns the ids of those that a unique index refuses."""
-    with pymongo.timeout(SECONDS):
+    with patient("insert"):
         try:
             in_bytes(collection()).bulk_write([InsertOne(one) for one in documents], ordered=False)  # type: ignore[arg-type]
         except BulkWriteError as error:
@@ -130,21 +125,18 @@ def insert(documents: Sequence[Mapping[str, Any]]) -> set[Any]:
     return set()
 
 
-@asks_database
 def mark(ids: Sequence[Any], state: str) -> None:
-    with pymongo.timeout(SECONDS):
+    with patient("mark"):
         _adopted().update_many({"_id": {"$in": [*ids]}}, {"$set": {"state": state}})
 
 
-@asks_database
 def forget(ids: Sequence[Any]) -> None:
     """Delete copies, once the documents are back among the users."""
-    with pymongo.timeout(SECONDS):
+    with patient("forget"):
         _adopted().delete_many({"_id": {"$in": [*ids]}})
 
 
-@asks_database
 def drop_if_empty() -> None:
-    with pymongo.timeout(SECONDS):
+    with patient("drop_if_empty"):
         if _adopted().find_one({}, {"_id": 1}) is None:
             _adopted().drop()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import bson
-import pymongo
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
@@ -18,15 +17,13 @@ from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from authservice.store.resilience import asks_database
+from authservice.store import imports
+from authservice.store.patience import patient
 from authservice.store.users import collection
 
 Fields = Mapping[str, Any]
 
 BATCH = 200
-SECONDS = 60.0  # for a batch, which takes longer than a request may
-_BUILD_SECONDS = 600.0
-_KEY_INDEX = "legacy_key"
 _TEXT_INDEX = "email_where_text"
 _DUPLICATE_KEY = 11_000
 
@@ -67,9 +64,9 @@ class Unwritten:
     changed: Sequence[Any] = ()
 
 
-@asks_database
 def estimated_count() -> int:
-    return collection().estimated_document_count()
+    with patient("estimated_count"):
+        return collection().estimated_document_count()
 
 
 def pages() -> Iterator[list[Stored]]:
@@ -83,9 +80,8 @@ def pages_of(where: Collection[Any], condition: Fields) -> Iterator[list[Stored]
         yield page
 
 
-@asks_database
 def _take(found: Cursor[RawBSONDocument]) -> list[Stored]:
-    with pymongo.timeout(SECONDS):
+    with patient("documents"):
         return [read(raw) for raw in itertools.islice(found, BATCH)]
 
 
@@ -116,13 +112,12 @@ def are_equal(one: Fields, other: Fields) -> bool:
     )
 
 
-@asks_database
 def write(changes: Sequence[Change]) -> Unwritten:
     operations = [
         UpdateOne({"_id": one.id, **one.condition}, _update(one.set, dict.fromkeys(one.unset, ""))) for one in changes
     ]
     refused: list[Any] = []
-    with pymongo.timeout(SECONDS):
+    with patient("adopt"):
         try:
             matched = collection().bulk_write(operations, ordered=False).matched_count
         except BulkWriteError as error:
@@ -153,20 +148,12 @@ def _update(fields: Fields, unset: Fields) -> dict[str, Fields]:
     return {operator: names for operator, names in (("$set", fields), ("$unset", unset)) if names}
 
 
-@asks_database
-def build_key_index() -> None:
-    """One user of another stack becomes one user here."""
-    with pymongo.timeout(_BUILD_SECONDS):
-        collection().create_index("legacy.key", unique=True, sparse=True, name=_KEY_INDEX)
-
-
-@asks_database
 def let_documents_have_no_email() -> None:
     """A unique index over all documents allows one without an e-mail. Ours needs only one that leaves those out.
 
     Does nothing if e-mails occur twice: store.indexes says so at the start.
     """
-    with pymongo.timeout(_BUILD_SECONDS):
+    with patient("build_index"):
         try:
             only_text = {"email": {"$type": "string"}}
             collection().create_index("email", unique=True, name=_TEXT_INDEX, partialFilterExpression=only_text)
@@ -175,13 +162,12 @@ def let_documents_have_no_email() -> None:
                 raise
 
 
-@asks_database
 def drop_unused_indexes() -> None:
     """After everything was undone."""
-    with pymongo.timeout(_BUILD_SECONDS):
+    with patient("drop_indexes"):
         if collection().find_one({"legacy.key": {"$exists": True}}, {"_id": 1}) is not None:
             return
         existing = collection().index_information()
-        for name in (_KEY_INDEX, _TEXT_INDEX):
+        for name in (imports.KEY_INDEX, _TEXT_INDEX):
             if name in existing:
                 collection().drop_index(name)

@@ -35,6 +35,21 @@ def test_nobody_is_adopted_twice(app, database):
     assert (index["key"], index["unique"], index["sparse"]) == ([("legacy.key", 1)], True, True)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("Ana@example.com", "ana@EXAMPLE.com"), ("stra\u00dfe@example.com", "strasse@example.com")]
+)
+def test_addresses_that_the_index_takes_for_one_are_adopted_once_one_of_them_is_left(app, client, database, one, other):
+    """It ignores more than case."""
+    database.users.insert_many([meteor(one, "a"), meteor(other, "b"), meteor(ALICE, "c")])
+    result = adopt(app, "meteor", "--yes")
+    require_done(result, 1)
+    assert "  e-mail taken         2\n" in result.stdout
+    database.users.delete_one({"_id": "b"})
+    require_done(adopt(app, "meteor", "--yes"), 1)
+    assert_ok(client.post("/users", json={"email": CHARLIE, "password": PASSWORD}), 201)
+    assert database.users.index_information()["email_any_case"]["unique"]
+
+
 @pytest.mark.parametrize("email", ["kept@example.com", "Kept@Example.com"])
 def test_an_address_that_a_user_gave_up_lately_is_taken(app, client, database, email):
     """Its owner can have it back for some days."""

@@ -94,6 +94,7 @@ def test_who_signs_in_during_an_undo_stays(app, database, meanwhile, document):
     assert (undone.exit_code, undone.stderr) == (1, f"Error: changed meanwhile: {found['_id']}. Run it again.\n")
     assert found["passwordRenewedAt"] == 1
     assert found["legacy"]["from"] == stack
+    assert {one["state"] for one in database.users_adopted.find()} <= {"moved"}
     before = contents(database)
     assert "  would undo           0\n  stay                 1\n" in adopt(app, stack, "--undo", "--yes").stdout
     assert contents(database) == before

@@ -37,7 +37,7 @@ users, by NestJS with Mongoose:
     twin@example.com: {mixed["first"]}, {mixed["second"]}
   unreadable           3
     no e-mail (1): {mixed["no e-mail"]}
-    the e-mail is no address (1): {mixed["no address"]}
+    invalid e-mail (1): {mixed["no address"]}
     unknown kind of password hash (1): {mixed["no hash of ours"]}
 Fields that it adds: disabledAt 1, emailVerifiedAt 1, legacy 2
 Fields of the other app that it replaces: email (by its normal form, and the other app finds it by that alone) 1
@@ -128,6 +128,14 @@ def test_an_empty_collection_is_no_error(app, database):
     assert (result.exit_code, result.stderr) == (0, "")
     assert "would adopt          0\n" in result.stdout
     assert database.list_collection_names() == []
+
+
+def test_a_database_that_is_away_is_said_at_once(make_app):
+    away = make_app(MONGO_URI="mongodb://127.0.0.1:1/x", MONGO_TIMEOUT_MS=100)
+    for options in ([], ["--undo"], ["--dry-run"]):
+        result = adopt(away, "nestjs", *options)
+        assert (result.exit_code, result.stdout) == (3, "")
+        assert result.stderr.startswith("Error: ")
 
 
 def test_no_hash_is_shown(app, database, mixed):
