@@ -8,7 +8,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from authservice import create_app
-from authservice.cli import check, keys, limits, mails, users
+from authservice.cli import check, doctor, keys, limits, mails, users
 from authservice.config import ConfigurationError
 from authservice.embedded import EmbeddedUnavailable
 from authservice.serving import CANNOT_START, CONFIGURATION, LAUNCHER
@@ -39,6 +39,7 @@ commands.add_command(limits.group)
 commands.add_command(mails.group)
 commands.add_command(keys.group)
 commands.add_command(check.check)
+commands.add_command(doctor.doctor)
 
 
 def main() -> None:

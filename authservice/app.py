@@ -13,6 +13,7 @@ from authservice.assembly import DOCS, HEALTH, METRICS, PAGES, build
 from authservice.cli import (
     adopting,  # noqa: F401 - adds a command to `users`
     check,
+    doctor,
     exporting,  # noqa: F401 - adds a command to `users`
     moving,  # noqa: F401 - adds a command to `users`
 )
@@ -130,6 +131,7 @@ def _embed(
 
 
 def _add_commands(app: Flask) -> None:
-    for command in (user_commands.group, limit_commands.group, mail_commands.group, key_commands.group, check.check):
+    groups = user_commands.group, limit_commands.group, mail_commands.group, key_commands.group
+    for command in (*groups, check.check, doctor.doctor):
         if command.name not in app.cli.commands:
             app.cli.add_command(command)

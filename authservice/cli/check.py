@@ -18,7 +18,7 @@ from authservice.store.client import ping
 from authservice.store.clock import database_time
 
 
-def _require_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def require_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
     try:
@@ -34,7 +34,7 @@ def _require_url(context: click.Context, parameter: click.Parameter, value: str 
 @click.command()
 @click.option(
     "--url",
-    callback=_require_url,
+    callback=require_url,
     help="Where clients reach the service: TLS, the proxies in front and their headers are checked too.",
 )
 @with_appcontext
@@ -55,13 +55,13 @@ def check(url: str | None) -> None:
 def _findings(url: str | None) -> Iterator[Finding]:
     # Faulty settings have ended the command before this point.
     yield good("settings", "complete and well-formed")
-    yield from _of_keys()
+    yield from of_keys()
     yield from _of_database()
     if url:
         yield from public_url.findings(url)
 
 
-def _of_keys() -> Iterator[Finding]:
+def of_keys() -> Iterator[Finding]:
     key_set = current_state().settings["JWT_KEYS"]
     if key_set is None:
         return
@@ -72,9 +72,7 @@ def _of_keys() -> Iterator[Finding]:
 
 
 def _of_database() -> Iterator[Finding]:
-    uri = current_state().settings["MONGO_URI"]
-    if uri and is_readable_on_the_network(uri):
-        yield note("database", "it is on another machine, without TLS: add tls=true to FLASK_MONGO_URI")
+    yield from of_transport()
     try:
         ping()
         yield good("database", "it answers")
@@ -88,6 +86,16 @@ def _of_database() -> Iterator[Finding]:
         yield wrong("indexes", f"{refusal.title}. {refusal.detail}")
     except DatabaseUnavailable:
         yield wrong("indexes", "they are still being built, or the database cannot build them: see its log")
+    yield from of_clock()
+
+
+def of_transport() -> Iterator[Finding]:
+    uri = current_state().settings["MONGO_URI"]
+    if uri and is_readable_on_the_network(uri):
+        yield note("database", "it is on another machine, without TLS: add tls=true to FLASK_MONGO_URI")
+
+
+def of_clock() -> Iterator[Finding]:
     try:
         before = datetime.now(UTC)
         said = database_time()

@@ -175,7 +175,7 @@ def _patience_seconds() -> float:
 
 
 def _build_missing(users: Collection[dict[str, Any]]) -> tuple[_Found, OperationFailure | None]:
-    found, error = _look(users), None
+    found, error = look(users), None
     if not found.are_unique:
         error = _create(users, "email", unique=True)
     if found.any_case is None:
@@ -190,7 +190,7 @@ def _build_missing(users: Collection[dict[str, Any]]) -> tuple[_Found, Operation
     # Every sign-up asks whether an e-mail is reserved. Few users have changed theirs.
     _create(users, "formerEmails.email", name=_FORMER_NAME, sparse=True, collation=ANY_CASE)
     _create(users, "legacy.work", name=_LEGACY_NAME, sparse=True)  # whose hash another stack made: store/dearest.py
-    return _look(users), error
+    return look(users), error
 
 
 def _create(users: Collection[dict[str, Any]], key: str, **options: Any) -> OperationFailure | None:
@@ -204,7 +204,7 @@ def _create(users: Collection[dict[str, Any]], key: str, **options: Any) -> Oper
     return None
 
 
-def _look(users: Collection[dict[str, Any]]) -> _Found:
+def look(users: Collection[dict[str, Any]]) -> _Found:
     indexes = users.index_information()
     on_email = [index for index in indexes.values() if index["key"] == [("email", 1)]]
     any_case = [bool(index.get("unique")) for index in on_email if _ignores_case(index)]

@@ -1,0 +1,177 @@
+"""What is to be said of a users collection: findings about its hashes, e-mails and indexes, as data. It reads only."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from authservice.config import production
+from authservice.security import legacy
+from authservice.store import surveys
+from authservice.store.surveys import IDS_MAX, Surveyed
+
+SAMPLE = 10_000
+_SETTINGS = {"pepper": "FLASK_LEGACY_PEPPER", "firebase key": "FLASK_LEGACY_FIREBASE_KEY"}
+_NO_PASSWORD = "!"  # noqa: S105 - as in shadow(5)
+
+Verdict = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``ids`` are of documents that it is about: the first ones, if there are many."""
+
+    verdict: Verdict
+    about: str
+    sentence: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Documents whose passwords are kept alike. ``is_ours``: this service has made the hash."""
+
+    format: str
+    cost: str
+    is_ours: bool
+    number: int
+
+
+@dataclass
+class Hashes:
+    """What the sample holds. ``users`` is how many documents there are, ``sampled`` how many of them were read."""
+
+    users: int
+    sampled: int = 0
+    counted: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
+    needs: Counter[tuple[str, str]] = field(default_factory=Counter)  # what keys, by which scheme
+    unreadable: list[str] = field(default_factory=list)  # ids
+    dearest: tuple[float, str] | None = None  # rank and description
+
+    @property
+    def is_whole(self) -> bool:
+        return self.sampled >= self.users
+
+    def rows(self) -> list[Row]:
+        """The most frequent first."""
+        return [Row(*key, number) for key, number in self.counted.most_common()]
+
+    def add(self, surveyed: Surveyed) -> None:
+        self.sampled += 1
+        stored = surveyed.stored.hash
+        if stored is None or stored in ("", _NO_PASSWORD):
+            self.counted["no password", "", False] += 1
+            return
+        read = _read(stored)
+        if read is None:
+            self.counted["unreadable", "", False] += 1
+            self.unreadable.append(surveyed.id)
+            return
+        scheme, parsed = read
+        self.counted[scheme, parsed.cost, not surveyed.stored.is_legacy] += 1
+        if parsed.needs and scheme != "bcrypt":
+            self.needs[parsed.needs, scheme] += 1
+        self.compare(parsed, scheme)
+
+    def compare(self, parsed: legacy.LegacyHash, scheme: str) -> None:
+        if self.dearest is None or parsed.dear > self.dearest[0]:
+            self.dearest = parsed.dear, f"{scheme}, {parsed.cost}"
+
+
+def count() -> int:
+    """How many documents there are. Raises DatabaseUnavailable."""
+    return surveys.count()
+
+
+def examine_hashes(found: Hashes) -> None:
+    """Read the sample into it. Raises DatabaseUnavailable."""
+    for batch in surveys.sample(found.users, SAMPLE):
+        for surveyed in batch:
+            found.add(surveyed)
+    if (noted := surveys.dearest()) and (read := _read(noted)):  # the sample may have missed it
+        found.compare(read[1], read[0])
+
+
+def _read(stored: object) -> tuple[str, legacy.LegacyHash] | None:
+    """The scheme and what is known of the hash. A plain bcrypt hash has no tag, and costs what Devise's costs."""
+    if not isinstance(stored, str):
+        return None
+    plain = legacy.parse(f"$devise${stored}") if stored.startswith("$2") else None
+    parsed = plain or legacy.parse(stored)
+    return None if parsed is None else ("bcrypt" if plain else parsed.scheme, parsed)
+
+
+def of_hashes(found: Hashes, settings: Mapping[str, Any]) -> Iterator[Finding]:
+    read = f"all {found.users:,}" if found.is_whole else f"a sample of {found.sampled:,} of {found.users:,}"
+    if found.unreadable:
+        sentence = "their passwords are in no format that this service reads, or cost more than it allows"
+        yield Finding("warning", "hashes", sentence, tuple(found.unreadable[:IDS_MAX]))
+    else:
+        yield Finding("ok", "hashes", f"this service reads all that it looked at: {read}")
+    yield _of_dearest(found, settings["BCRYPT_LOG_ROUNDS"])
+    for (needs, scheme), number in sorted(found.needs.items()):
+        if settings[_SETTINGS[needs].removeprefix("FLASK_")] is None:
+            # Devise works without a pepper too; the other schemes never match without their key.
+            verdict: Verdict = "warning" if scheme.startswith("devise") else "error"
+            yield Finding(verdict, "keys", f"{number:,} of those looked at need {_SETTINGS[needs]} ({scheme})")
+
+
+def _of_dearest(found: Hashes, our_cost: int) -> Finding:
+    ours = legacy.parse(f"$devise$$2b${our_cost:02}${'.' * 53}")
+    if ours is None or found.dearest is None or found.dearest[0] <= ours.dear * 1.01:
+        return Finding("ok", "cost", f"no hash costs more than ours, bcrypt of cost {our_cost}")
+    milliseconds, what = found.dearest
+    return Finding(
+        "warning",
+        "cost",
+        f"{what} costs about {milliseconds / ours.dear:.1f} times our bcrypt of cost {our_cost}: every refused sign-in "
+        "takes as long until such hashes have been renewed",
+    )
+
+
+def of_emails() -> Iterator[Finding]:
+    """Raises DatabaseUnavailable."""
+    found = surveys.look_at_indexes()
+    if found.missing:
+        names = ", ".join(found.missing)
+        yield Finding("warning", "indexes", f"missing: {names}. The service builds them when it starts")
+    else:
+        yield Finding("ok", "indexes", "all are there")
+    without = surveys.without_email()
+    if without:
+        several = len(without) > 1 and not found.is_email_unique
+        sentence = f"{_at_least(without)} without an e-mail, whom nobody can sign in as"
+        sentence += ": email cannot be unique, so nobody signs up" if several else ""
+        yield Finding("error" if several else "warning", "e-mails", sentence, tuple(without[:IDS_MAX]))
+    alike, case = _namesakes(found)
+    if alike:
+        sentence = "the same e-mail to the letter: nobody can sign in with it, and nobody signs up"
+        yield Finding("error", "e-mails", sentence, alike)
+    if case:
+        sentence = "the same e-mail but for its case: each user signs in with exactly the stored spelling alone"
+        yield Finding("warning", "e-mails", sentence, case)
+    if not (without or alike or case):
+        yield Finding("ok", "e-mails", "every document has one, and no two are one account's")
+
+
+def _namesakes(found: surveys.Indexes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if found.is_email_unique and found.is_any_case_unique:
+        return (), ()  # the database refuses them, so nothing has to be read
+    namesakes = surveys.namesakes()
+    alike = [id for one in namesakes if one.are_alike for id in one.ids]
+    case = [id for one in namesakes if not one.are_alike for id in one.ids]
+    return tuple(alike[:IDS_MAX]), tuple(case[:IDS_MAX])
+
+
+def _at_least(ids: list[str]) -> str:
+    number = f"over {IDS_MAX}" if len(ids) > IDS_MAX else str(len(ids))
+    return f"{number} document{'s' if len(ids) > 1 else ''}"
+
+
+def of_settings(settings: Mapping[str, Any], given: set[str]) -> Iterator[Finding]:
+    """Whether FLASK_ENV=production would start with them. If it is set, they have passed already."""
+    faults = [] if settings["ENV"] == "production" else production.faults_of(settings, given)
+    for fault in faults:
+        yield Finding("warning", "production", fault)
+    if not faults:
+        yield Finding("ok", "production", "the settings pass the rules of FLASK_ENV=production")

@@ -1,0 +1,116 @@
+"""What the doctor reads of the users collection: counts, samples and ids. It writes nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pymongo
+
+from authservice.store import indexes
+from authservice.store.resilience import asks_database
+from authservice.store.users import StoredPassword, collection, password_projection, stored_password
+
+IDS_MAX = 20  # of each kind that are named
+_WHOLE_MAX = 20_000  # documents that are all read, not sampled
+_BATCH = 1_000
+_SECONDS = 600.0  # for one query, which may read the whole collection
+_OTHERS = ("roles_admin", "mails_due", "former_emails_any_case", "legacy_work")  # beside those on the e-mail
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A document of the sample."""
+
+    id: str
+    stored: StoredPassword
+
+
+@dataclass(frozen=True)
+class Namesakes:
+    """Documents whose e-mails are one account's. ``are_alike``: they are spelled alike, to the letter."""
+
+    ids: tuple[str, ...]
+    are_alike: bool
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """``missing``: names of ours. ``is_email_unique``, ``is_any_case_unique``: the database refuses a second one."""
+
+    missing: tuple[str, ...]
+    is_email_unique: bool
+    is_any_case_unique: bool
+
+
+@asks_database
+def count() -> int:
+    """How many documents there are, by the collection's own figures: exact but after a crash."""
+    return collection().estimated_document_count()
+
+
+def sample(users: int, size: int) -> Iterator[list[Surveyed]]:
+    """About ``size`` random documents, or all of a small collection, in batches. Raises DatabaseUnavailable."""
+    cursor = _open([] if users <= _WHOLE_MAX else [{"$sample": {"size": size}}])
+    while batch := _next(cursor):
+        yield [Surveyed(str(document["_id"]), stored_password(document)) for document in batch]
+
+
+@asks_database
+def _open(stages: Sequence[Mapping[str, Any]]) -> Any:
+    with pymongo.timeout(_SECONDS):
+        return collection().aggregate([*stages, {"$project": password_projection()}], batchSize=_BATCH)
+
+
+@asks_database
+def _next(cursor: Any) -> list[dict[str, Any]]:
+    with pymongo.timeout(_SECONDS):
+        found = []
+        for document in cursor:
+            found.append(document)
+            if len(found) == _BATCH:
+                break
+        return found
+
+
+@asks_database
+def dearest() -> str | None:
+    """The hash that costs most to check, of those whose cost import and adoption noted."""
+    noted = {"legacy.work": {"$gt": 0}}
+    with pymongo.timeout(_SECONDS):
+        found = [*collection().find(noted, {"password": 1}).sort("legacy.work", -1).limit(1)]
+    stored = found[0].get("password") if found else None
+    return stored if isinstance(stored, str) else None
+
+
+@asks_database
+def look_at_indexes() -> Indexes:
+    """Builds none, unlike indexes.ensure_indexes."""
+    found, there = indexes.look(collection()), collection().index_information()
+    missing = [] if found.are_unique else ["email_1"]
+    missing += [] if found.any_case is not None else ["email_any_case"]
+    missing += [name for name in _OTHERS if name not in there]
+    return Indexes(tuple(missing), found.are_unique, bool(found.any_case))
+
+
+@asks_database
+def without_email() -> list[str]:
+    """Ids of documents that have none: up to IDS_MAX, and one more if there are more."""
+    with pymongo.timeout(_SECONDS):
+        return [str(one["_id"]) for one in collection().find({"email": None}, {"_id": 1}).limit(IDS_MAX + 1)]
+
+
+@asks_database
+def namesakes() -> list[Namesakes]:
+    """Accounts that share an e-mail in any case: up to IDS_MAX of them, and one more if there are more."""
+    stages: list[dict[str, Any]] = [
+        {"$match": {"email": {"$type": "string"}}},
+        {"$group": {"_id": "$email", "number": {"$sum": 1}, "ids": {"$push": "$_id"}, "spelled": {"$push": "$email"}}},
+        {"$match": {"number": {"$gt": 1}}},
+        {"$limit": IDS_MAX + 1},
+    ]
+    with pymongo.timeout(_SECONDS):
+        found = [*collection().aggregate(stages, collation=indexes.ANY_CASE, allowDiskUse=True)]
+    return [
+        Namesakes(tuple(map(str, one["ids"][:IDS_MAX])), are_alike=len({*one["spelled"]}) < len(one["spelled"]))
+        for one in found
+    ]
