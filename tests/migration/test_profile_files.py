@@ -9,8 +9,8 @@ import pytest
 from authservice.store import users
 from tests.conftest import ALICE, BOB
 from tests.migration.importing import call, imported, ndjson, write
-from tests.migration.records import bcrypt_of
-from tests.migration.test_profile_services import UUID
+from tests.migration.records import CREATED, bcrypt_of
+from tests.migration.test_profile_services import FIREBASE_HASH, FIREBASE_SALT, UUID
 
 REALM = {"id": UUID, "realm": "acme", "enabled": True, "roles": {"realm": [{"name": "editor"}]}}
 IDENTITY = {"id": UUID, "traits": {"email": ALICE}, "state": "active"}
@@ -30,6 +30,20 @@ def csv_of(*rows):
 
 def stored(database):
     return {document["email"]: document for document in database.users.find()}
+
+
+def test_the_csv_file_of_firebase_which_has_no_header(app, database, tmp_path):
+    empty = "," * 16
+    lines = (
+        f'uid1,{ALICE},true,{FIREBASE_HASH},{FIREBASE_SALT},"Doe, Alice",{empty},1556938921234,1556938921999,,false,,\n'
+        f"uid2,{BOB},false,,,Bob,{empty},1556938921234,,,true,,\n"
+    )
+    assert imported(app, write(tmp_path, lines), profile="firebase") == {"imported": 2}
+    alice, bob = stored(database)[ALICE], stored(database)[BOB]
+    assert alice["password"].startswith("$firebase$")
+    assert "disabledAt" not in alice
+    assert (bob["password"], bob["createdAt"]) == ("!", CREATED)
+    assert "disabledAt" in bob
 
 
 def test_the_json_file_of_firebase(app, tmp_path):
