@@ -126,6 +126,17 @@ def test_meteor_hashed_emoji_in_two_ways():
         assert not matches(golden, EMOJI.replace("😀", "😁"))
 
 
+def test_the_header_of_a_medusa_hash_is_checked():
+    golden = ALL["medusa"][0]
+    file = base64.b64decode(golden.text.removeprefix("$scrypt-kdf$"))
+    for at in (7, 11, 15, 16, 47, 48, 63):
+        changed = bytearray(file)
+        changed[at] ^= 3
+        assert parse(encode.scrypt_kdf(base64.b64encode(changed).decode())) is None
+    changed = base64.b64encode(file[:64] + bytes(32)).decode()
+    assert not parse(encode.scrypt_kdf(changed)).matches(golden.password, LegacyKeys())
+
+
 def test_passport_local_mongoose_does_not_say_which_digest_it_used():
     for golden in ALL["passport-local-mongoose"]:
         old, new = (parse(golden.text.replace("sha256+sha1", digest)) for digest in ("sha1", "sha256"))

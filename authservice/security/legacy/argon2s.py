@@ -30,7 +30,7 @@ def read(text: str) -> Inner | None:
         return None
     memory, passes, lanes = (int(parameters[name]) for name in "mtp")
     salt, expected = (unbase64(part + "=" * (-len(part) % 4)) for part in (form[3], form[4]))
-    if salt is None or expected is None or len(salt) < 8 or len(expected) not in _HASH_BYTES:
+    if salt is None or expected is None or len(expected) not in _HASH_BYTES:
         return None
     if lanes > LANES_MAX or not 8 * lanes <= memory <= MEMORY_MAX_KIB or memory * passes > MEMORY_TIMES_PASSES_MAX_KIB:
         return None

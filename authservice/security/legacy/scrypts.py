@@ -6,8 +6,7 @@ import re
 
 from authservice.security.legacy.inner import Inner, unbase64
 
-MEMORY_MAX_BYTES = 128 * 2**20
-BLOCKS_MAX = 2**20  # N * r * p
+BLOCKS_MAX = 2**20  # N * r * p; N * r blocks of 128 bytes are in memory
 PARALLEL_MAX = 16
 _MS_PER_BLOCK = 0.00045
 _SALT_MAX_BYTES = 512
@@ -72,4 +71,4 @@ def dear_of(ln: int, r: int, p: int) -> float:
 def _is_affordable(ln: int, r: int, p: int) -> bool:
     if not (1 <= ln <= 20 and r >= 1 and 1 <= p <= PARALLEL_MAX) or ln >= 16 * r:  # RFC 7914 section 6
         return False
-    return 128 * r << ln <= MEMORY_MAX_BYTES and r * p << ln <= BLOCKS_MAX
+    return r * p << ln <= BLOCKS_MAX
