@@ -208,6 +208,22 @@ class TestWithAPepper:
         assert checked.hash == f"$devise${checked.theirs[1]}"
         assert checked.is_legacy
 
+    def test_a_user_signs_in_here_and_there(self, insert, client, database):
+        insert(encrypted_password=devise(pepper=self.PEPPER))
+        sign_in(client, ALICE)
+        stored = database.users.find_one()
+        assert stored["password"].startswith("$2b$04$")
+        assert bcrypt.checkpw(PASSWORD.encode(), stored["password"].encode())
+        assert is_right_there(stored, pepper=self.PEPPER)
+        sign_in(client, ALICE)
+
+    @pytest.mark.parametrize("pepper", ["", "another pepper"])
+    def test_with_another_pepper_nobody_signs_in(self, insert, client, database, pepper):
+        theirs = insert(encrypted_password=devise(pepper=pepper))
+        answer = client.post("/auth", json={"email": ALICE, "password": PASSWORD})
+        assert_problem(answer, 401, "credentials_invalid")
+        assert database.users.find_one() == theirs
+
     def test_bcrypt_of_ours_is_not(self, app, insert):
         user_id = insert(password=devise())["_id"]
         with app.app_context():
