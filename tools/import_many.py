@@ -1,4 +1,4 @@
-"""How long an import takes, and how much memory: docs/decisions/0091-import.md has the figures.
+"""How long an import takes, and how much memory: docs/decisions/0093-import.md has the figures.
 
     python -m tools.import_many [USERS]
 

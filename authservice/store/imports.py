@@ -100,7 +100,7 @@ def is_storable(document: Mapping[str, Any]) -> bool:
 def insert(documents: Sequence[dict[str, Any]]) -> list[Fate]:
     """Write each document whose ``legacy.key``, e-mail and ``_id`` are free, and say what became of each.
 
-    An existing document is never touched: that is what the unique indexes are for. docs/decisions/0091-import.md has
+    An existing document is never touched: that is what the unique indexes are for. docs/decisions/0093-import.md has
     the figures of upserts.
     """
     with patient("insert"):
