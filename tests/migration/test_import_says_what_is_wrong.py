@@ -47,3 +47,18 @@ def test_a_database_that_is_away_is_named(make_app, tmp_path):
     refused = call(app, "import", "--from", "nestjs", write(tmp_path, ndjson(user(1))))
     assert refused.exit_code == 3
     assert "Does it run, and is FLASK_MONGO_URI right?" in refused.stderr
+
+
+def test_a_setting_that_hashes_need_is_named(app, make_app, tmp_path):
+    users = [{"_id": f"u{number}", "email": f"user{number}@example.com"} for number in (1, 2)]
+    export = write(tmp_path, ndjson(*({**one, "password": f"$flask-security${HASH}"} for one in users)))
+    dry = call(app, "import", "--from", "authservice", export, "--dry-run")
+    assert "2 of the imported cannot sign in before FLASK_LEGACY_PEPPER is set." in dry.stderr
+    done = call(make_app(LEGACY_PEPPER="pepper"), "import", "--from", "authservice", export)
+    assert (done.exit_code, "FLASK_LEGACY_PEPPER" in done.stderr) == (0, False)
+
+
+def test_an_export_without_passwords_is_explained(app, tmp_path):
+    profile = next(profile for profile in PROFILES.values() if profile.why_empty)
+    done = call(app, "import", "--from", profile.name, write(tmp_path, "[]" if not profile.array else '{"x": 1}'))
+    assert profile.why_empty in done.stderr
