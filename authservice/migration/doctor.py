@@ -8,6 +8,7 @@ from typing import Any, Literal
 from authservice.config import production
 from authservice.security import legacy
 from authservice.store import surveys
+from authservice.store.client import ping
 from authservice.store.surveys import IDS_MAX, Surveyed
 
 SAMPLE = 10_000
@@ -80,6 +81,7 @@ class Hashes:
 
 def count() -> int:
     """How many documents there are. Raises DatabaseUnavailable."""
+    ping()  # fails fast without a database
     return surveys.count()
 
 

@@ -45,7 +45,8 @@ class Indexes:
 @asks_database
 def count() -> int:
     """How many documents there are, by the collection's own figures: exact but after a crash."""
-    return collection().estimated_document_count()
+    with pymongo.timeout(_SECONDS):
+        return collection().estimated_document_count()
 
 
 def sample(users: int, size: int) -> Iterator[list[Surveyed]]:

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 
+import pymongo
 import pytest
 from bson import ObjectId
 
@@ -291,3 +292,13 @@ def test_a_terminal_shows_how_far_it_is(database, mongo_uri):
     assert ended.stdout.startswith(b"1 users.")
     for step in ("counting users", "reading hashes", "looking for e-mails", "looking at clock", "100%"):
         assert step in shown
+
+
+def test_a_question_may_take_longer_than_one_of_a_request(make_app, database, monkeypatch):
+    """On a big collection each of them does."""
+    insert(database, BCRYPT)
+    seen, look = [], pymongo.timeout
+    monkeypatch.setattr(surveys.pymongo, "timeout", lambda seconds: seen.append(seconds) or look(seconds))
+    app = make_app(MONGO_TIMEOUT_MS=1_500)
+    assert app.test_cli_runner().invoke(args=["doctor", "--json"]).exit_code == 1
+    assert seen.count(surveys._SECONDS) >= 6  # number, sample and its batches, dearest, two about e-mails
