@@ -12,7 +12,7 @@ from authservice.store import users_fields
 from authservice.store.clock import now
 from authservice.store.mails import Mail, pushed
 from authservice.store.resilience import asks_database
-from authservice.store.users import ADMIN, WORK_OF_HASH, User, collection, read_user, update_lists
+from authservice.store.users import ADMIN, OLD_HASH, User, collection, read_user, update_lists
 
 _BELOW_ALL_IDS = "0" * 24
 
@@ -54,7 +54,7 @@ def _update(condition: Mapping[str, Any], update: Mapping[str, Mapping[str, Any]
 def set_password(user_id: str, new_hash: str, notice: Mail | None) -> bool:
     """Store a new hash, end every session, and tell the user by mail, in one write. False if there is no such user."""
     changes = {"password": new_hash, "passwordChangedAt": now(), "sessions": []}
-    removed = {"emailChange": "", **WORK_OF_HASH}  # the change may be a thief's
+    removed = {"emailChange": "", **OLD_HASH}  # the change may be a thief's
     return update_lists({"_id": ObjectId(user_id)}, {"$set": changes, "$unset": removed, "$push": pushed(notice)})
 
 

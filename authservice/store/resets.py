@@ -11,7 +11,7 @@ from authservice.store.clock import now
 from authservice.store.devices import Device
 from authservice.store.mails import Mail, Recipient
 from authservice.store.resilience import asks_database
-from authservice.store.users import WORK_OF_HASH, update_lists
+from authservice.store.users import OLD_HASH, update_lists
 
 
 @asks_database
@@ -34,7 +34,7 @@ def reset(recipient: Recipient, asked_at: datetime, new_hash: str, device: Devic
     moment = now()
     update: dict[str, Any] = {
         "$set": {"password": new_hash, "passwordChangedAt": moment, "sessions": []},
-        "$unset": {"emailChange": "", **WORK_OF_HASH},
+        "$unset": {"emailChange": "", **OLD_HASH},
         "$push": mails.pushed(notice),
     }
     added = devices.seen(device, is_known=False).update

@@ -13,7 +13,7 @@ from authservice.store.factors import Totp
 from authservice.store.mails import Mail
 from authservice.store.resilience import asks_database
 from authservice.store.spending import Spending
-from authservice.store.users import WORK_OF_HASH, StoredPassword, collection
+from authservice.store.users import OLD_HASH, StoredPassword, collection
 
 _FREE = 5
 _FAILURES_MAX = 100
@@ -82,4 +82,4 @@ def renew_hash(user_id: str, checked: StoredPassword, renewed_hash: str) -> bool
     """What ``sessions.start`` does at a sign-in of one step. False if the password changed since it was checked."""
     unchanged = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None}
     renewed = {"password": renewed_hash, "passwordRenewedAt": now()}
-    return collection().update_one(unchanged, {"$set": renewed, "$unset": WORK_OF_HASH}).modified_count == 1
+    return collection().update_one(unchanged, {"$set": renewed, "$unset": OLD_HASH}).modified_count == 1

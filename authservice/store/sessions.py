@@ -18,7 +18,7 @@ from authservice.store.devices import Device
 from authservice.store.mails import Mail, pushed
 from authservice.store.resilience import asks_database
 from authservice.store.spending import Spending
-from authservice.store.users import WORK_OF_HASH, StoredPassword, User, collection, read_user, update_lists
+from authservice.store.users import OLD_HASH, StoredPassword, User, collection, read_user, update_lists
 
 BY_PASSWORD = ("pwd",)
 _ONE_STEP: tuple[Mapping[str, Any], ...] = (  # two steps are off, or another stack keeps lists there
@@ -69,7 +69,7 @@ def start(
     unchanged = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None}
     started = {"sessions": {"$each": [_entry(session)], "$sort": {"lastUsedAt": 1}, "$slice": -keep}}
     told = pushed(notice, *(spending.mails if spending else ()))
-    outdated = WORK_OF_HASH if renewed else {}
+    outdated = OLD_HASH if renewed else {}
     own = Spending(unchanged, {"$push": {**started, **told}, "$set": renewed, "$unset": outdated})
     write = own.joined(devices.seen(device, is_known=is_known)).joined(spending)
     # Not one write with $or, which reads all users in the embedded server.
@@ -89,7 +89,7 @@ def change_password(
     """
     condition = {"_id": ObjectId(user_id), **checked.unchanged, "disabledAt": None, "sessions.id": own_id}
     changes = {"password": new_hash, "passwordChangedAt": now(), "sessions": [_entry(successor)]}
-    removed = {"emailChange": "", **WORK_OF_HASH}  # the change may be a thief's
+    removed = {"emailChange": "", **OLD_HASH}  # the change may be a thief's
     return update_lists(condition, {"$set": changes, "$unset": removed, "$push": pushed(notice)})
 
 

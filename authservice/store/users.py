@@ -75,7 +75,7 @@ class StoredPassword:
 
 NO_PASSWORD = StoredPassword(hash=None, is_legacy=False)
 # What a write that sets ``password`` also removes: it was true of another stack's hash.
-WORK_OF_HASH = {"legacy.work": ""}
+OLD_HASH = {"legacy.work": "", "legacy.was.password": ""}  # of an adopted user: what another stack kept there
 _TAGGED = re.compile(r"\$(?!2[aby]\$)")  # not plain bcrypt: this service writes none of these
 
 
