@@ -15,6 +15,7 @@ from authservice.migration.adoption_plan import IDS_SHOWN, Plan
 from authservice.migration.moved import Profile
 from authservice.migration.profiles import PROFILES
 from authservice.migration.undoing import UndoPlan
+from authservice.security.legacy.legacy_hash import SETTING_OF
 from authservice.state import current_state
 from authservice.store import adopted, adoption
 from authservice.store.client import ping
@@ -23,7 +24,6 @@ _EFFECTS = {
     "email": "email (by its normal form, and the other app finds it by that alone)",
     "password": "password (the other app can no longer check it)",
 }
-_SETTINGS = {"pepper": "LEGACY_PEPPER", "firebase key": "LEGACY_FIREBASE_KEY"}
 
 
 @users.group.command()
@@ -111,8 +111,8 @@ def _fields_of(plan: Plan) -> Iterator[str]:
             f"{adopted.name()}. Stop the other app before."
         )
     for needed, count in (+plan.needs).items():
-        if not current_state().settings.get(_SETTINGS[needed]):
-            yield f"{count:,} can sign in only with FLASK_{_SETTINGS[needed]}, which is not set."
+        if not current_state().settings.get(SETTING_OF[needed]):
+            yield f"{count:,} can sign in only with FLASK_{SETTING_OF[needed]}, which is not set."
     yield "Every other field stays as it is."
 
 

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from authservice import audit
-from authservice.cli import EXIT_BAD_INPUT, printable
+from authservice.cli import EXIT_BAD_INPUT, given, printable
 from authservice.cli.progress import Progress
 from authservice.cli.users import group, reporting
 from authservice.migration import exporting
@@ -27,7 +27,7 @@ from authservice.store.client import ping
 def export(output: str | None, with_hashes: bool, yes: bool) -> None:
     """Write all users to stdout, one JSON object a line: ``users import --from authservice`` reads it."""
     if with_hashes and not yes:
-        click.confirm("Whoever has the hashes can guess passwords without limit. Export them?", abort=True, err=True)
+        given.confirm("Anyone with the hashes can guess passwords without limit. Export them?")
     ping()
     whole, done = exports.count(), 0
     progress = Progress("users", lambda: min(done / whole, 1.0) if whole else None)

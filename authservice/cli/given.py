@@ -57,6 +57,18 @@ def ask_password() -> str:
         _refuse_input("password: missing. Type it in a terminal, or pipe it in with --password-stdin.")
 
 
+def confirm(question: str) -> None:
+    """Ask on stderr, and end the command unless the answer is yes."""
+    try:
+        is_yes = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        _refuse_input("nobody can be asked here. Use --yes.")
+    if not is_yes:
+        raise click.Abort
+
+
 def require_fit(schema: Schema, **values: Any) -> Any:
     try:
         return schema.load(values)

@@ -3,18 +3,18 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from authservice.migration.importing import Judged
 from authservice.migration.moved import Profile, Unreadable
+from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store.imports import Fate
 
 _TAKEN = "e-mail taken"
 _REFUSED = "refused by the database"
-_NO_SETTING = {"pepper": "FLASK_LEGACY_PEPPER", "firebase key": "FLASK_LEGACY_FIREBASE_KEY"}
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Report:
     skipped: int = 0
     without_password: int = 0  # of the imported, as the next ones
     with_lost_roles: int = 0
-    needs: Counter[str] = field(default_factory=Counter)
+    needs: Counter[Needs] = field(default_factory=Counter)
     has_passwords: bool = False
 
     def count(self, judged: Judged) -> str | None:
@@ -71,11 +71,11 @@ class Report:
         for name, count in rows:
             yield f"{name:<{wide}}  {count:>11,}"
 
-    def warnings(self, missing: frozenset[str]) -> Iterator[str]:
+    def warnings(self, missing: Collection[Needs]) -> Iterator[str]:
         """``missing``: which needs no setting meets."""
         for need, count in self.needs.items():
             if need in missing:
-                yield f"{count:,} of the imported cannot sign in before {_NO_SETTING[need]} is set."
+                yield f"{count:,} of the imported cannot sign in before FLASK_{SETTING_OF[need]} is set."
         if self.without_password:
             yield f"{self.without_password:,} of the imported have no password: they set one by mail."
         if self.with_lost_roles:

@@ -18,6 +18,7 @@ from authservice.migration.importing import Judged, foretell, import_users
 from authservice.migration.joining import joined
 from authservice.migration.profiles import PROFILES
 from authservice.migration.reading import Exports, Found
+from authservice.security.legacy.legacy_hash import SETTING_OF
 from authservice.state import current_state
 from authservice.store import imports, indexes
 from authservice.store.client import ping
@@ -123,8 +124,8 @@ def _show(report: Report, dry_run: bool) -> None:
     for line in report.table():
         click.echo(printable(line))
     settings = current_state().settings
-    needed = {"pepper": settings.get("LEGACY_PEPPER"), "firebase key": settings.get("LEGACY_FIREBASE_KEY")}
-    for line in report.warnings(frozenset(need for need, value in needed.items() if value is None)):
+    missing = [need for need, name in SETTING_OF.items() if settings.get(name) is None]
+    for line in report.warnings(missing):
         click.echo(f"Note: {printable(line)}", err=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from authservice.migration.adoption import Adoption, adoption_of, is_from_here
 from authservice.migration.moved import Profile, Unreadable
 from authservice.security import emails, legacy
+from authservice.security.legacy.legacy_hash import Needs
 from authservice.store import adopted, adoption
 from authservice.store.adoption import Stored
 from authservice.store.clock import now
@@ -40,7 +41,7 @@ class Plan:
     replaced: Counter[str] = field(default_factory=Counter)
     renamed: Counter[tuple[str, str]] = field(default_factory=Counter)
     theirs: Counter[str] = field(default_factory=Counter)
-    needs: Counter[str] = field(default_factory=Counter)
+    needs: Counter[Needs] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
     unreadable_ids: dict[str, list[Any]] = field(default_factory=dict)
     contested: Mapping[str, list[Any]] = field(default_factory=dict)

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from authservice.config import production
 from authservice.security import legacy
+from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store import surveys
 from authservice.store.client import ping
 from authservice.store.surveys import IDS_MAX, Surveyed
 
 SAMPLE = 10_000
-_SETTINGS = {"pepper": "FLASK_LEGACY_PEPPER", "firebase key": "FLASK_LEGACY_FIREBASE_KEY"}
 _NO_PASSWORD = "!"  # noqa: S105 - as in shadow(5)
 
 Verdict = Literal["ok", "warning", "error"]
@@ -45,7 +45,7 @@ class Hashes:
     users: int
     sampled: int = 0
     counted: Counter[tuple[str, str, bool]] = field(default_factory=Counter)
-    needs: Counter[tuple[str, str]] = field(default_factory=Counter)  # what keys, by which scheme
+    needs: Counter[tuple[Needs, str]] = field(default_factory=Counter)  # what keys, by which scheme
     unreadable: list[str] = field(default_factory=list)  # ids
     dearest: tuple[float, str] | None = None  # rank and description
 
@@ -112,10 +112,10 @@ def of_hashes(found: Hashes, settings: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("ok", "hashes", f"this service reads all that it looked at: {read}")
     yield _of_dearest(found, settings["BCRYPT_LOG_ROUNDS"])
     for (needs, scheme), number in sorted(found.needs.items()):
-        if settings[_SETTINGS[needs].removeprefix("FLASK_")] is None:
+        if settings[SETTING_OF[needs]] is None:
             # Devise works without a pepper too; the other schemes never match without their key.
             verdict: Verdict = "warning" if scheme.startswith("devise") else "error"
-            yield Finding(verdict, "keys", f"{number:,} of those looked at need {_SETTINGS[needs]} ({scheme})")
+            yield Finding(verdict, "keys", f"{number:,} of those looked at need FLASK_{SETTING_OF[needs]} ({scheme})")
 
 
 def _of_dearest(found: Hashes, our_cost: int) -> Finding:

@@ -29,11 +29,12 @@ def test_by_default_it_has_no_secret(app, client, database):
 def test_hashes_are_asked_for(app, client, database):
     make_account(client, ALICE)
     sign_in(client, ALICE)
-    for answer, exit_code in (("n\n", 1), ("", 1), ("y\n", 0)):
+    for answer, exit_code in (("n\n", 1), ("", 2), ("y\n", 0)):
         result = call(app, "export", "--with-hashes", stdin=answer.encode())
         assert result.exit_code == exit_code
         assert (database.users.find_one()["password"] in result.stdout) == (exit_code == 0)
         assert "Export them? [y/N]" in result.stderr
+        assert ("Error: nobody can be asked here. Use --yes.\n" in result.stderr) == (exit_code == 2)
     (record,) = records(call(app, "export", "--with-hashes", "--yes").stdout)
     assert {*record} == {"id", "email", "createdAt", "roles", "password", "passwordChangedAt"}
 

@@ -1,12 +1,13 @@
 """What can be done with another stack's hash."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from authservice.security.legacy.keys import LegacyKeys
 
 Needs = Literal["pepper", "firebase key"]
+SETTING_OF: Mapping[Needs, str] = {"pepper": "LEGACY_PEPPER", "firebase key": "LEGACY_FIREBASE_KEY"}
 
 
 @dataclass(frozen=True)
