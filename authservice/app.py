@@ -15,7 +15,7 @@ from authservice.cli import (
     check,
     doctor,
     exporting,  # noqa: F401 - adds a command to `users`
-    moving,  # noqa: F401 - adds a command to `users`
+    importing,  # noqa: F401 - adds a command to `users`
 )
 from authservice.cli import keys as key_commands
 from authservice.cli import limits as limit_commands
