@@ -2,7 +2,6 @@
 
 import base64
 import hmac
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,14 +15,12 @@ from authservice.security import legacy
 from authservice.security.clients import client_of
 from authservice.security.equal_time import EqualTime
 from authservice.security.hashing_gate import HashingGate, Place
+from authservice.security.legacy import bcrypts
 from authservice.state import current_state
 
-BCRYPT_BYTES = 72  # bcrypt reads no more
 # The key is not secret. It makes the digest differ from every other SHA-384, so that hashes leaked from elsewhere
 # cannot be tried here instead of the password ("password shucking").
 _PREHASH_KEY = b"authservice: a password of more than 72 bytes"
-# Cost 4 to 14: a stored hash of cost 31 would hold a core for days.
-_WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
 
 
 @dataclass(frozen=True)
@@ -127,11 +124,11 @@ def _check_bcrypt(
 
     A broken hash takes as many rounds as ours.
     """
-    if not isinstance(stored_hash, str) or not _WELL_FORMED.fullmatch(stored_hash):
+    if not isinstance(stored_hash, str) or not bcrypts.WELL_FORMED.fullmatch(stored_hash):
         _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
         return False, 2**hasher.cost, False
     stored_cost = int(stored_hash[4:6])
-    attempt = password.encode()[:BCRYPT_BYTES] if is_legacy else _prehash(password)
+    attempt = password.encode()[: bcrypts.BCRYPT_BYTES] if is_legacy else _prehash(password)
     try:
         matches = bool(hasher.bcrypt.check_password_hash(stored_hash, attempt))
     except ValueError:  # the salt only looks valid; nothing was hashed
@@ -150,7 +147,7 @@ def _hash(hasher: PasswordHasher, password: str) -> str:
 def _prehash(password: str) -> bytes:
     """The input of bcrypt: the password itself up to 72 bytes, as in Node's bcrypt; a keyed digest of a longer one."""
     whole = password.encode()
-    if len(whole) <= BCRYPT_BYTES:
+    if len(whole) <= bcrypts.BCRYPT_BYTES:
         return whole
     return base64.b64encode(hmac.digest(_PREHASH_KEY, whole, "sha384"))
 
@@ -158,7 +155,7 @@ def _prehash(password: str) -> bytes:
 def _harden_runtime(hasher: PasswordHasher, password: str, lowest_cost: int, highest_cost: int) -> None:
     """Take the time of a full check: hash against a decoy at each cost from lowest to highest, exclusive."""
     for cost in range(lowest_cost, highest_cost):
-        _run_decoy(hasher.bcrypt, password.encode()[:BCRYPT_BYTES], cost)
+        _run_decoy(hasher.bcrypt, password.encode()[: bcrypts.BCRYPT_BYTES], cost)
 
 
 def _run_decoy(bcrypt: Bcrypt, attempt: bytes, cost: int) -> None:

@@ -136,6 +136,7 @@ def test_a_cut_or_longer_hash_is_none(text):
         ARGON2.replace("p=1", "p=1,t=1"),
         ARGON2.replace("c2FsdHNhbHQ", "c2FsdHNhbHR"),
         "$scrypt$" + "9" * 3_000,
+        encode.flask_security(encode.pbkdf2("sha512", 2_000_000, SALT, b"x" * 64)),
     ],
 )
 def test_what_no_stack_makes_or_nobody_can_afford_is_none(text):

@@ -9,11 +9,11 @@ from authservice.security.legacy.inner import Inner
 BCRYPT_BYTES = 72
 _COST_4_MS = 1.12
 # Cost 4 to 14: cost 31 would hold a core for days.
-_WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
+WELL_FORMED = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
 
 
 def read(text: str) -> Inner | None:
-    form = _WELL_FORMED.fullmatch(text)
+    form = WELL_FORMED.fullmatch(text)
     if form is None:
         return None
     cost = int(form[1])

@@ -27,7 +27,8 @@ def read(text: str) -> Inner | None:
         return None
 
     def matches(secret: bytes) -> bool:
-        return any(_matches(digest, secret, salt, iterations, expected) for digest in digests)
+        # All digests, also after a match: see parsing.py.
+        return any([_matches(digest, secret, salt, iterations, expected) for digest in digests])  # noqa: C419
 
     dear = sum(iterations * _MS_PER_ITERATION[digest] for digest in digests)
     return Inner(f"pbkdf2-{form[1]}", f"{iterations:,} iterations", dear, matches)
