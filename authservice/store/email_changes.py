@@ -19,7 +19,7 @@ from authservice.store.mails import Mail
 from authservice.store.resilience import asks_database
 from authservice.store.sessions import with_session
 from authservice.store.spending import Spending
-from authservice.store.users import StoredPassword, User, collection, holder_of, update_lists
+from authservice.store.users import OLD_HASH, StoredPassword, User, collection, holder_of, update_lists
 
 GUESSES_MAX = 5  # of the code of an asking
 NO_PASSWORD_MATCHES = "!"  # noqa: S105 - as in shadow(5)
@@ -102,7 +102,7 @@ def confirm(
     reserved = [vars(former) for former in formers]
     update: dict[str, Any] = {
         "$set": {"email": change.to, "emailVerifiedAt": now(), "formerEmails": reserved},
-        "$unset": {"emailChange": ""},
+        "$unset": {"emailChange": "", **OLD_HASH},
         "$push": mails.pushed(mail),
     }
     try:
@@ -148,7 +148,7 @@ def undo(user_id: str, former: Former, earlier: Sequence[Former], mail: Mail) ->
             "sessions": [],
             "devices": [],
         },
-        "$unset": {"emailChange": ""},
+        "$unset": {"emailChange": "", **OLD_HASH},
         "$push": mails.pushed(mail),
     }
     if earlier:
