@@ -1,4 +1,4 @@
-"""``authservice doctor``, ``flask doctor``: what is to be said of the users, the database and the settings."""
+"""``authservice doctor``, ``flask doctor``: examines the users, the database and the settings."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def _is_embedded(uri: str | None) -> bool:
 
 def _lines(hashes: Hashes, findings: list[Finding]) -> Iterator[str]:
     read = "all of them" if hashes.is_whole else f"a random sample of {hashes.sampled:,}"
-    yield f"{hashes.users:,} users. Their passwords, by {read}:"
+    yield f"{hashes.users:,} users. Formats of their passwords, by {read}:"
     for row in hashes.rows():
         whose = ", of this service" if row.is_ours else ""
         cost = f", {row.cost}" if row.cost else ""

@@ -65,7 +65,7 @@ LEGACY_SETTINGS = (
 
 
 def faults_of(values: Mapping[str, Any], given: Collection[str]) -> list[str]:
-    """One sentence for each parameter of a Firebase project that is of no use, for want of its key."""
+    """One sentence for each parameter of a Firebase project that is of no use without its key."""
     if "LEGACY_FIREBASE_KEY" in given:
         return []
     return [

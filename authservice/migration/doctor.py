@@ -1,4 +1,4 @@
-"""What is to be said of a users collection: findings about its hashes, e-mails and indexes, as data. It reads only."""
+"""Findings about a users collection, its hashes, e-mails and indexes, as data. It reads only."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -109,7 +109,7 @@ def of_hashes(found: Hashes, settings: Mapping[str, Any]) -> Iterator[Finding]:
         sentence = "their passwords are in no format that this service reads, or cost more than it allows"
         yield Finding("warning", "hashes", sentence, tuple(found.unreadable[:IDS_MAX]))
     else:
-        yield Finding("ok", "hashes", f"this service reads all that it looked at: {read}")
+        yield Finding("ok", "hashes", f"every hash looked at can be checked: {read}")
     yield _of_dearest(found, settings["BCRYPT_LOG_ROUNDS"])
     for (needs, scheme), number in sorted(found.needs.items()):
         if settings[SETTING_OF[needs]] is None:
@@ -142,7 +142,7 @@ def of_emails() -> Iterator[Finding]:
     without = surveys.without_email()
     if without:
         several = len(without) > 1 and not found.is_email_unique
-        sentence = f"{_at_least(without)} without an e-mail, whom nobody can sign in as"
+        sentence = f"{_at_least(without)} without an e-mail: nobody can sign in to them"
         sentence += ": email cannot be unique, so nobody signs up" if several else ""
         yield Finding("error" if several else "warning", "e-mails", sentence, tuple(without[:IDS_MAX]))
     alike, case = _namesakes(found)
@@ -150,10 +150,10 @@ def of_emails() -> Iterator[Finding]:
         sentence = "the same e-mail to the letter: nobody can sign in with it, and nobody signs up"
         yield Finding("error", "e-mails", sentence, alike)
     if case:
-        sentence = "the same e-mail but for its case: each user signs in with exactly the stored spelling alone"
+        sentence = "the same e-mail in different case: each user must type the stored spelling"
         yield Finding("warning", "e-mails", sentence, case)
     if not (without or alike or case):
-        yield Finding("ok", "e-mails", "every document has one, and no two are one account's")
+        yield Finding("ok", "e-mails", "every document has one, and no two belong to the same account")
 
 
 def _namesakes(found: surveys.Indexes) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -44,7 +44,7 @@ class Indexes:
 
 @asks_database
 def count() -> int:
-    """How many documents there are, by the collection's own figures: exact but after a crash."""
+    """How many documents there are, by the collection's own figures: exact, except after a crash."""
     with pymongo.timeout(_SECONDS):
         return collection().estimated_document_count()
 

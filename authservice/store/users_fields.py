@@ -2,9 +2,9 @@
 
 Ours wins where the document has it: ``password``, ``disabledAt`` (null is "enabled here"), ``emailVerifiedAt``.
 
-Writes hold the password that was checked in their condition, in whichever field it is. They do not hold that the other
-app has not disabled the user: such a condition would need $or, which reads all users in the embedded server. The read
-before the write decides, and so does the next guard.
+Writes hold the password that was checked in their condition, in whichever field it is. They do not check whether
+the other app has disabled the user: such a condition would need $or, which reads all users in the embedded server. The
+read before the write decides, and so does the next guard.
 """
 
 import re
@@ -35,7 +35,7 @@ def current() -> UsersFields:
 
 
 def is_disabled(document: Mapping[str, Any]) -> bool:
-    """Of a field that can be read in two ways, the stricter one counts."""
+    """If a field is ambiguous, the stricter reading counts."""
     theirs = current().disabled_at
     if theirs is None or "disabledAt" in document:
         return document.get("disabledAt") is not None

@@ -8,12 +8,12 @@ from authservice.auth.schemas import UserSchema
 
 NOT_IN_IT = (
     "The password and its hash, the secrets of authenticator app, passkeys and recovery codes, and what tokens, links "
-    "and codes in mails are made of: who has them can act as you.",
+    "and codes in mails are made of: anyone who has them can act as you.",
     "The counters of attempts: they are kept under keyed hashes that do not name you, and deleted within days.",
     "Mails that were asked for at your address by somebody who was not signed in: they are kept under the address, and "
     "deleted an hour after their links have expired.",
     "The operator's log of security events, which has the id of your account and addresses of the network.",
-    "What other applications keep about you in the same database.",
+    "What other applications keep about you in the same database, also the document that your account was moved from.",
 )
 
 
@@ -115,4 +115,6 @@ class CopySchema(Schema):
     legacy = fields.Nested(
         CopiedOriginSchema, required=True, allow_none=True, metadata={"description": "Where the account was moved from"}
     )
-    notInIt = fields.List(fields.String(), required=True, metadata={"description": "What is kept besides, and why"})
+    notInIt = fields.List(
+        fields.String(), required=True, metadata={"description": "What else is kept, and why it is not here"}
+    )

@@ -72,8 +72,8 @@ def show_me() -> User:
 def export_account() -> tuple[dict[str, Any], dict[str, str]]:
     """Get a copy of all that is kept about you
 
-    As a file, without secrets: GDPR, article 20. `notInIt` says what is left out. A token reads all of it by the other
-    routes too, but for a few times, so none needs a recent sign-in.
+    As a file, without secrets: GDPR, article 20. `notInIt` says what is left out. A token reads nearly all of it by the
+    other routes too, so it needs no recent sign-in.
     """
     return service.copy_of(current_user()), {"Content-Disposition": f'attachment; filename="{_FILE}"'}
 

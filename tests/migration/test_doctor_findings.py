@@ -248,10 +248,10 @@ def test_what_a_person_reads(healthy, database):
     ended = healthy.test_cli_runner().invoke(args=["doctor"])
     assert ended.exit_code == 1
     lines = ended.stdout.splitlines()
-    assert lines[0] == "3 users. Their passwords, by all of them:"
+    assert lines[0] == "3 users. Formats of their passwords, by all of them:"
     assert lines[1].split() == ["66.7%", "2", "bcrypt,", "cost", "10"]
     assert lines[2].split() == ["33.3%", "1", "pbkdf2-sha256,", "600,000", "iterations"]
-    assert lines[3] == "ok       hashes: this service reads all that it looked at: all 3"
+    assert lines[3] == "ok       hashes: every hash looked at can be checked: all 3"
     assert lines[4].startswith("warning  cost: pbkdf2-sha256, 600,000 iterations costs about ")
 
 
@@ -261,8 +261,8 @@ def test_a_big_collection_is_sampled_and_it_says_so(healthy, database, monkeypat
     insert(database, *[BCRYPT] * 60)
     ended = healthy.test_cli_runner().invoke(args=["doctor"])
     lines = ended.stdout.splitlines()
-    assert lines[0] == "60 users. Their passwords, by a random sample of 20:"
-    assert lines[2] == "ok       hashes: this service reads all that it looked at: a sample of 20 of 60"
+    assert lines[0] == "60 users. Formats of their passwords, by a random sample of 20:"
+    assert lines[2] == "ok       hashes: every hash looked at can be checked: a sample of 20 of 60"
 
 
 @pytest.mark.parametrize("command", [("authservice", "doctor"), ("flask", "--app", "wsgi", "doctor")])
