@@ -39,7 +39,7 @@ _EFFECTS = {
 @click.option(
     "--rename-sessions",
     is_flag=True,
-    help="Rename sessions of the other stack, and other fields that have a name of ours.",
+    help="Rename fields of the other app that have a name of ours, such as sessions and roles.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @users.reporting
@@ -58,7 +58,7 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
     _print(_lines_of(plan))
     if plan.renamed and not rename_sessions:
         renamed = ", ".join(f"{old} to {new}" for old, new in plan.renamed)
-        _refuse(f"It keeps something else under a name of ours. --rename-sessions renames {renamed}.")
+        _refuse(f"Some documents use our field names for something else. --rename-sessions renames {renamed}.")
     todo = plan.would + plan.unfinished
     if dry_run or not todo:
         return

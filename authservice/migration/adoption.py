@@ -1,10 +1,12 @@
 """What adopting writes into one document of another stack, and what takes it back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
+
+from bson import ObjectId
 
 from authservice.migration.moved import MovedUser, Profile, Unreadable
 from authservice.migration.preparing import WORK_FROM_MS
@@ -12,12 +14,15 @@ from authservice.security import emails, legacy
 
 Document = Mapping[str, Any]
 
-# What only this service writes. Under these names another stack may keep something of its own.
+# What only this service writes. Under these names another stack may keep something of its own, and an app may let
+# its clients write it. So none of it counts here, unless the profile says so.
 OURS = (
     *("sessions", "devices", "passwordChangedAt", "passwordRenewedAt", "emailVerifiedAt", "disabledAt", "roles"),
     *("mails", "verification", "emailChange", "formerEmails", "twoStep", "passkeys", "passkeyChallengeAt"),
     *("language", "profile"),
 )
+_REPLACED = ("email", "password", "createdAt", "emailVerifiedAt", "disabledAt")
+_SHAPE = {"key", "from", "id", "work", "added", "was", "theirs", "renamed"}
 _ANY_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 NO_ADDRESS = Unreadable("invalid e-mail")
 
@@ -53,7 +58,7 @@ def adoption_of(profile: Profile, document: Document, moment: datetime) -> Adopt
     if address is None:
         return NO_ADDRESS
     email = address.normal
-    renamed = {name: _new_name(profile, name) for name in names_in_the_way(profile, document)}
+    renamed = {name: _new_name(profile, name) for name in _in_the_way(profile, document, user)}
     for new_name in renamed.values():
         if new_name in document:
             return Unreadable(f"it has a field {new_name} already")
@@ -70,30 +75,45 @@ def adoption_of(profile: Profile, document: Document, moment: datetime) -> Adopt
     return Adoption(document, user, email, {**wrote, "legacy": known})
 
 
-def names_in_the_way(profile: Profile, document: Document) -> list[str]:
-    """Fields that have our name and another meaning. Whatever the stack, sessions that are not ours would be lost."""
-    return [
-        name
-        for name in dict.fromkeys(("sessions", *profile.replaces))
-        if document.get(name) and not (name == "sessions" and _are_our_sessions(document[name]))
-    ]
+def _in_the_way(profile: Profile, document: Document, user: MovedUser) -> list[str]:
+    """Fields that have our name, and do not mean the same for certain.
+
+    What disables a user goes on doing so. A date of the proof counts if the profile itself finds the e-mail verified.
+    """
+    same = {*profile.keeps, "disabledAt", *(("emailVerifiedAt",) if user.email_verified_at else ())}
+    return [name for name in OURS if document.get(name) and (name not in same or name in profile.replaces)]
 
 
 def is_from_here(document: Document) -> bool:
     """Whether the user signed up here, signed in here before, was imported or adopted.
 
-    Other stacks have a passwordChangedAt too, but no sessions like ours beside it.
+    Other stacks have a passwordChangedAt too, but no sessions like ours beside it. An app that lets its clients write
+    any field cannot be told from this service, but ids of other types never are of this service.
     """
-    known = document.get("legacy")
-    if isinstance(known, Mapping) and isinstance(known.get("key"), str) and isinstance(known.get("from"), str):
+    if not isinstance(document.get("_id"), ObjectId):
+        return False
+    if _is_our_legacy(document.get("legacy")):
         return True
     has_time = any(isinstance(document.get(name), datetime) for name in ("passwordChangedAt", "passwordRenewedAt"))
     return has_time and _are_our_sessions(document.get("sessions"))
 
 
 def is_adopted(profile: Profile, document: Document) -> bool:
+    """Whether ``legacy`` is as adopting writes it. Anything else may be the other app's, and is not acted on."""
     known = document.get("legacy")
-    return isinstance(known, Mapping) and known.get("from") == profile.name and isinstance(known.get("added"), list)
+    if not _is_our_legacy(known) or known["from"] != profile.name or not isinstance(document.get("_id"), ObjectId):
+        return False
+    was, renamed = known.get("was", {}), known.get("renamed", {})
+    if not isinstance(was, Mapping) or not isinstance(renamed, Mapping):
+        return False
+    new_names = {name: _new_name(profile, name) for name in OURS}
+    return (
+        _are_names(known.get("added"), {*_REPLACED, *new_names.values()})
+        and _are_names(known.get("theirs", []), OURS)
+        and was.keys() <= {*_REPLACED, "legacy"}
+        and all(name in new_names and new_names[name] == new_name for name, new_name in renamed.items())
+        and {*renamed.values()} <= {*known["added"]}
+    )
 
 
 def way_back(document: Document) -> tuple[dict[str, Any], list[str]]:
@@ -120,12 +140,18 @@ def is_untouched(profile: Profile, document: Document) -> bool:
         return False
     if any(document.get(name) for name in renamed):
         return False
-    # The other app may have written a field that adopting had replaced. Its moments alone cannot be told again.
-    replaced = [name for name in ("email", "password") if name in was]
-    again = adoption_of(profile, as_it_was(document), _ANY_MOMENT) if replaced else None
+    # The other app may have written a field since that adopting wrote.
+    wrote = {*known["added"], *was} - {"legacy"}
+    again = adoption_of(profile, as_it_was(document), _ANY_MOMENT) if wrote else None
     return again is None or (
-        isinstance(again, Adoption) and all(document.get(name) == again.wrote.get(name) for name in replaced)
+        isinstance(again, Adoption)
+        and all(name in again.wrote and _is_written(again.wrote[name], document[name]) for name in wrote)
     )
+
+
+def _is_written(value: object, stored: object) -> bool:
+    """Only its dates cannot be computed again, where the other stack does not say when."""
+    return value == stored or (value is _ANY_MOMENT and isinstance(stored, datetime))
 
 
 def _fields(user: MovedUser, email: str, moment: datetime, document: Document) -> dict[str, Any]:
@@ -151,6 +177,21 @@ def _new_name(profile: Profile, name: str) -> str:
 
 def _nothing_like(value: object) -> Any:
     return [] if isinstance(value, list) else {} if isinstance(value, Mapping) else None
+
+
+def _is_our_legacy(known: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether it has the shape that importing and adopting give it."""
+    if not isinstance(known, Mapping) or not known.keys() <= _SHAPE:
+        return False
+    return (
+        isinstance(known.get("from"), str)
+        and isinstance(known.get("id"), str)
+        and known.get("key") == f"{known['from']}:{known['id']}"
+    )
+
+
+def _are_names(value: object, known: Iterable[str]) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and one in known for one in value)
 
 
 def _are_our_sessions(value: object) -> bool:

@@ -80,7 +80,7 @@ class Plan:
         self.renamed.update(dict.fromkeys(renamed.items(), step))
         for name in found.wrote.keys() - {*renamed, *renamed.values()}:
             (self.replaced if name in stored.fields else self.written)[name] += step
-        self.theirs.update(dict.fromkeys(found.legacy.get("theirs", ()), step))
+        self.theirs.update({name: step for name in found.legacy.get("theirs", ()) if stored.fields.get(name)})
         parsed = legacy.parse(found.user.password) if found.user.password else None
         if parsed is not None and parsed.needs:
             self.needs[parsed.needs] += step

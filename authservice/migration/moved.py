@@ -55,8 +55,9 @@ class Profile:
     ``array``: where the users lie in one JSON object, for example ``users`` or ``realms.users``. None: the file is an
     array, or has one record a line. ``columns_of_csv`` renames columns; ``csv_header`` names those of a CSV file that
     has no header. ``may_adopt``: its documents can become ours in place. ``replaces``: fields of its documents that
-    have our name and another meaning (Payload's ``sessions``). ``why_empty`` explains an export that has users and no
-    passwords.
+    have our name and another meaning (Payload's ``sessions``), also if this service could read them. ``keeps``: our
+    names that mean the same there, and that only the server of the other app writes; all others are in the way.
+    ``why_empty`` explains an export that has users and no passwords.
     """
 
     name: str
@@ -68,4 +69,5 @@ class Profile:
     csv_header: tuple[str, ...] = ()
     may_adopt: bool = False
     replaces: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
     why_empty: str | None = None

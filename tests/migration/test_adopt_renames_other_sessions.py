@@ -13,7 +13,8 @@ def test_without_the_option_no_byte_changes(app, database, options):
     refused = adopt(app, "payload", *options)
     assert refused.exit_code == 1
     assert refused.stderr == (
-        "Error: It keeps something else under a name of ours. --rename-sessions renames sessions to payloadSessions.\n"
+        "Error: Some documents use our field names for something else. "
+        "--rename-sessions renames sessions to payloadSessions.\n"
     )
     assert contents(database) == before
 

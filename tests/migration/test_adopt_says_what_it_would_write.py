@@ -13,7 +13,7 @@ def mixed(client, database):
     make_account(client, ALICE)
     documents = {
         "plain": nestjs(BOB),
-        "capitals": nestjs("Natalie@Example.com", roles=["editor"], isActive=False, emailVerified=True),
+        "capitals": nestjs("Natalie@Example.com", roles=[], isActive=False, emailVerified=True),
         "taken": nestjs("ALICE@example.com"),
         "first": nestjs("twin@example.com"),
         "second": nestjs("Twin@Example.com"),
@@ -41,7 +41,6 @@ users, by NestJS with Mongoose:
     unknown kind of password hash (1): {mixed["no hash of ours"]}
 Fields that it adds: disabledAt 1, emailVerifiedAt 1, legacy 2
 Fields of the other app that it replaces: email (by its normal form, and the other app finds it by that alone) 1
-Fields of the other app that count here too: roles 1
 Every other field stays as it is.
 """
 
