@@ -92,8 +92,8 @@ class Rejects:
 
     def add(self, judged: Judged, reason: str) -> None:
         if self._file:
-            place = {"file": judged.found.file} if self._names_files else {}
-            self._file.write(json.dumps({**place, "line": judged.found.line, "reason": reason}) + "\n")
+            place = {"file": judged.file} if self._names_files else {}
+            self._file.write(json.dumps({**place, "line": judged.line, "reason": reason}) + "\n")
 
 
 @contextmanager

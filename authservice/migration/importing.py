@@ -10,7 +10,7 @@ from typing import NamedTuple
 from authservice.migration.feed import FaultyExport
 from authservice.migration.moved import Profile, Unreadable
 from authservice.migration.preparing import Candidate, prepare
-from authservice.migration.reading import Found
+from authservice.migration.reading import TOO_DEEP, Found
 from authservice.migration.seen import Seen
 from authservice.security import emails
 from authservice.store import imports
@@ -18,12 +18,14 @@ from authservice.store.clock import now
 from authservice.store.imports import Fate
 
 BATCH = 1_000
+BATCH_BYTES = 4_000_000  # or one document more
 
 
 class Judged(NamedTuple):
-    """A record, and what became of it; None if it is of no use. ``user`` is what was or would be stored."""
+    """What became of the record there; None if it is of no use. ``user`` is what was or would be stored."""
 
-    found: Found
+    file: str
+    line: int
     outcome: Fate | Unreadable | None
     user: Candidate | None = None
 
@@ -41,29 +43,37 @@ class Import:
         moment = now()
         fault: list[FaultyExport] = []
         records = _until_fault(found, fault)
-        while batch := [*islice(records, BATCH)]:
-            yield from self._judge(batch, moment)
+        while batch := self._batch(records, moment):
+            yield from self._judge(batch)
         if fault:
             raise fault[0]
 
-    def _judge(self, batch: Sequence[Found], moment: datetime) -> list[Judged]:
-        users: dict[int, Candidate] = {}
-        judged: dict[int, Judged] = {}
-        for index, found in enumerate(batch):
+    def _batch(self, records: Iterator[Found], moment: datetime) -> list[Judged]:
+        """The next ones, whose users have no outcome yet. Records do not wait in it: they may be big."""
+        batch: list[Judged] = []
+        size = 0
+        for found in islice(records, BATCH):
             user = self._prepared(found, moment)
             if isinstance(user, Candidate):
-                users[index] = user
+                batch.append(Judged(found.file, found.line, None, user))
+                size += user.size
             else:
-                judged[index] = Judged(found, user)
-        fates = self._fates([*users.values()])
-        for (index, user), fate in zip(users.items(), fates, strict=True):
-            judged[index] = Judged(batch[index], fate, user)
-        return [judged[index] for index in range(len(batch))]
+                batch.append(Judged(found.file, found.line, user))
+            if size >= BATCH_BYTES:
+                break
+        return batch
+
+    def _judge(self, batch: Sequence[Judged]) -> list[Judged]:
+        fates = iter(self._fates([one.user for one in batch if one.user]))
+        return [one._replace(outcome=next(fates)) if one.user else one for one in batch]
 
     def _prepared(self, found: Found, moment: datetime) -> Candidate | Unreadable | None:
         if found.record is None or isinstance(found.record, Unreadable):
             return found.record
-        moved = self.profile.read(found.record)
+        try:
+            moved = self.profile.read(found.record)
+        except RecursionError:
+            return TOO_DEEP
         if moved is None or isinstance(moved, Unreadable):
             return moved
         return prepare(moved, self.profile, moment, with_roles=self.with_roles)

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from authservice.migration.moved import Joins, Unreadable
-from authservice.migration.reading import Found
+from authservice.migration.reading import TOO_DEEP, Found
 
 
 def joined(found: Iterable[Found], joins: Joins) -> Iterator[Found]:
@@ -23,17 +23,25 @@ def joined(found: Iterable[Found], joins: Joins) -> Iterator[Found]:
         parts.execute("CREATE TABLE part (key TEXT, name TEXT, file TEXT, line INTEGER, record TEXT)")
         parts.execute("BEGIN")
         for one in found:
-            place = None if one.record is None or isinstance(one.record, Unreadable) else joins.part_of(one.record)
-            if place is None:
-                yield one if isinstance(one.record, Unreadable) else one._replace(record=None)
+            part = _part(one, joins)
+            if isinstance(part, tuple):
+                parts.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?)", part)
             else:
-                name, key = place
-                row = (key, name, one.file, one.line, json.dumps(one.record))
-                parts.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?)", row)
+                yield one._replace(record=part)
         parts.execute("CREATE INDEX by_key ON part (key)")
         rows = parts.execute("SELECT key, name, file, line, record FROM part ORDER BY key, rowid")
         for _, of_user in groupby(rows, key=lambda row: row[0]):
             yield _user([*of_user], joins.main)
+
+
+def _part(found: Found, joins: Joins) -> tuple[str, str, str, int, str] | Unreadable | None:
+    if found.record is None or isinstance(found.record, Unreadable):
+        return found.record
+    try:
+        place = joins.part_of(found.record)
+        return place and (place[1], place[0], found.file, found.line, json.dumps(found.record))
+    except RecursionError:
+        return TOO_DEEP
 
 
 def _user(rows: list[Any], main: str) -> Found:

@@ -32,6 +32,7 @@ class Candidate:
     spellings: tuple[str, ...]
     needs: Needs | None
     lost_roles: bool
+    size: int  # in bytes
 
     @property
     def key(self) -> str:
@@ -77,11 +78,11 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
             document[name] = moment if since is True else since
     if hashed and hashed.dear >= WORK_FROM_MS:
         document["legacy"]["work"] = hashed.dear
-    if not imports.is_storable(document):
+    size = imports.size_of(document)
+    if size is None:
         return _NOT_STORABLE
-    return Candidate(
-        document, address.spellings, hashed.needs if hashed else None, with_roles and len(roles) < len(moved.roles)
-    )
+    needs = hashed.needs if hashed else None
+    return Candidate(document, address.spellings, needs, with_roles and len(roles) < len(moved.roles), size)
 
 
 def _earlier(given: object) -> dict[str, Any] | None:

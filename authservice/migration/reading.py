@@ -10,6 +10,7 @@ from authservice.migration.feed import RECORD_MAX_CHARACTERS, FaultyExport, Feed
 from authservice.migration.moved import Profile, Record, Unreadable
 
 NOT_UTF8 = Unreadable("not UTF-8")
+TOO_DEEP = Unreadable("nested too deeply")
 _NOT_JSON = Unreadable("not JSON")
 _NO_OBJECT = Unreadable("not a JSON object")
 _NO_ROW = Unreadable("not CSV")
@@ -20,7 +21,7 @@ _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
 
 
 class Found(NamedTuple):
-    """What an export has on a line: a record, why it is none, or None for one of no use."""
+    """What an export has on a line: a record, the reason it is unreadable, or None if it is irrelevant."""
 
     file: str
     line: int
@@ -104,10 +105,37 @@ def _delimiter_of(name: str, start: str) -> str:
     return delimiter
 
 
+class _Lines:
+    """The lines of CSV. Raises FaultyExport for a row that is too long: it may have many lines and cells."""
+
+    def __init__(self, opened: Feed) -> None:
+        self._lines, self._name = opened.lines(), opened.name
+        self._characters = self._number = self._first = 0
+
+    def begin_row(self) -> None:
+        self._characters, self._first = 0, self._number + 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._number += 1
+        self._characters += len(line)
+        if self._characters > RECORD_MAX_CHARACTERS:
+            raise FaultyExport(
+                f"{self._name}, line {self._first}: a row of more than {RECORD_MAX_CHARACTERS:,} characters, "
+                "or a quote that is not closed"
+            )
+        return line
+
+
 def _rows(opened: Feed, profile: Profile, delimiter: str) -> Iterator[Found]:
     limit = csv.field_size_limit(RECORD_MAX_CHARACTERS)  # of the whole process, and 128 KiB by default
     try:
-        rows = csv.reader(opened.lines(), delimiter=delimiter, strict=True)
+        lines = _Lines(opened)
+        lines.begin_row()
+        rows = csv.reader(lines, delimiter=delimiter, strict=True)
         first = [name.strip() for name in next(rows)]
         has_header = not profile.csv_header or not {*profile.csv_header, *profile.columns_of_csv}.isdisjoint(first)
         header = [profile.columns_of_csv.get(name, name) for name in (first if has_header else profile.csv_header)]
@@ -115,6 +143,7 @@ def _rows(opened: Feed, profile: Profile, delimiter: str) -> Iterator[Found]:
             yield Found(opened.name, 1, _row(header, first))
         while True:
             line = rows.line_num + 1
+            lines.begin_row()
             try:
                 row = next(rows, None)
             except csv.Error:

@@ -37,7 +37,7 @@ class Fate(enum.Enum):
 
 
 def build_index() -> None:
-    """The index that keeps every user single. Built before the first write."""
+    """The index that prevents duplicate users. Built before the first write."""
     with patient("build_index"):
         collection().create_index("legacy.key", unique=True, sparse=True, name=KEY_INDEX)
 
@@ -90,11 +90,13 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def is_storable(document: Mapping[str, Any]) -> bool:
+def size_of(document: Mapping[str, Any]) -> int | None:
+    """In bytes; None if it cannot be stored."""
     try:
-        return len(bson.encode(document)) <= _DOCUMENT_MAX_BYTES
+        size = len(bson.encode(document))
     except (BSONError, OverflowError, UnicodeEncodeError, ValueError, TypeError, RecursionError):
-        return False
+        return None
+    return size if size <= _DOCUMENT_MAX_BYTES else None
 
 
 def insert(documents: Sequence[dict[str, Any]]) -> list[Fate]:
