@@ -31,12 +31,16 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
     ping()
     whole, done = exports.count(), 0
     progress = Progress("users", lambda: min(done / whole, 1.0) if whole else None)
+    outcome = "stopped"
+    if with_hashes:  # they are out from the first line on, even if this process is killed
+        audit.record("export_users", "started", target_id=None, users=0, hashes=True)
     try:
         with _destination(output) as file:
             for line in exporting.lines(with_hashes=with_hashes):
                 file.write(line)
                 done += 1
                 progress.add()
+        outcome = "ok"
     except OSError as error:
         if output is None:
             raise  # click ends quietly if the reader of a pipe has gone
@@ -44,14 +48,15 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
         sys.exit(EXIT_BAD_INPUT)
     finally:
         progress.end()
-    audit.record("export_users", "ok", target_id=None, users=done, hashes=with_hashes)
+        audit.record("export_users", outcome, target_id=None, users=done, hashes=with_hashes)
 
 
 @contextmanager
 def _destination(output: str | None) -> Iterator[TextIO]:
-    """The file has its name once it is whole. Raises OSError."""
+    """The file appears under its name only when it is complete. Raises OSError."""
     if output is None:
         yield sys.stdout
+        sys.stdout.flush()
         return
     descriptor, temporary = tempfile.mkstemp(dir=Path(output).absolute().parent, prefix=".export-")  # 0600
     try:

@@ -58,10 +58,12 @@ def import_command(
     if profile.joins:
         found = joined(_counted(found, progress), profile.joins)
         progress = Progress("users", lambda: None)
+    outcome = "stopped"
     try:
         with rejects(rejects_path, names_files=len(files) > 1) as refused:
             judged = (foretell if dry_run else import_users)(profile, found, with_roles=with_roles)
             _judge(judged, report, refused, progress)
+        outcome = "ok"
     except FaultyExport as fault:
         _show(report, dry_run)
         _refuse(f"{fault}. What came before it is {'read' if dry_run else 'imported'}", EXIT_BAD_INPUT)
@@ -75,9 +77,9 @@ def import_command(
         _refuse(f"{refusal.title}. {_RESUMES[:-1]}", EXIT_DATABASE)
     finally:
         progress.end()
+        if not dry_run:
+            audit.record("import_users", outcome, target_id=None, users=report.fates[imports.Fate.IMPORTED])
     _show(report, dry_run)
-    if not dry_run:
-        audit.record("import_users", "ok", target_id=None, users=report.fates[imports.Fate.IMPORTED])
     if not report.users:
         _refuse("no user was found", EXIT_REFUSED)
     if report.refused:

@@ -198,7 +198,10 @@ def operators(app):
     moved = json.dumps({"id": "1", "email": "moved@example.com"})
     ended = runner.invoke(args=["users", "import", "--from", "nestjs", "-"], input=moved)
     assert ended.exit_code == 0, ended.output
+    ended = runner.invoke(args=["users", "import", "--from", "nestjs", "-"], input=f"[{moved},")
+    assert ended.exit_code == 2, ended.output
     assert runner.invoke(args=["users", "export"]).exit_code == 0
+    assert runner.invoke(args=["users", "export", "--with-hashes", "--yes"]).exit_code == 0
 
 
 def faults(make_app, database):
