@@ -41,10 +41,14 @@ class Joins:
 
     ``part_of`` tells which part a record is and the key that all parts of one user share; None if the record is of no
     use. ``Profile.read`` then gets ``{part: [record, ...]}``. A user without a record of ``main`` is unreadable.
+    Records of the part ``referred`` have keys of their own: each user gets those that ``refers_to`` names for one of
+    the user's other records. All others of that part are of no use.
     """
 
     main: str
     part_of: Callable[[Record], tuple[str, str] | None]
+    referred: str | None = None
+    refers_to: Callable[[Record], str | None] = lambda _: None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from authservice.store import imports
+from tests.migration.golden_hashes import stored_of
 from tests.migration.importing import call, imported, ndjson, rejected, write
 
 KEY = f"{'ab' * 16}:{'cd' * 64}"
@@ -55,3 +56,25 @@ def test_nothing_of_it_stays_on_the_disk(app, tmp_path, monkeypatch):
     files = [write(tmp_path, FILES[name], name) for name in FILES]
     assert call(app, "import", "--from", "better-auth", *files).exit_code == 0
     assert seen == [[]]
+
+
+@pytest.mark.parametrize("names", [*itertools.permutations(("customer", "provider_identity", "auth_identity"))])
+def test_a_password_needs_the_record_that_joins_it(app, database, tmp_path, names):
+    """Of Medusa, where strangers can register an identity of any e-mail."""
+    hashed = stored_of("medusa")[0]
+    own = {"provider": "emailpass", "provider_metadata": {"password": hashed}}
+    people = [{"id": f"cus_{one}", "email": f"{one}@example.com"} for one in ("alice", "bob")]
+    identities = [
+        {"id": one, "entity_id": f"{one}@example.com", "auth_identity_id": f"auth_{one}", **own}
+        for one in ("alice", "bob")
+    ]
+    owners = [
+        {"id": "auth_alice", "app_metadata": {"customer_id": "cus_alice"}},
+        {"id": "auth_bob", "app_metadata": None},
+        {"id": "auth_google", "app_metadata": {"customer_id": "cus_bob"}},
+    ]
+    content = {"customer": people, "provider_identity": identities, "auth_identity": owners}
+    files = [write(tmp_path, ndjson(*content[name]), name) for name in names]
+    assert imported(app, *files, profile="medusa") == {"imported": 2}
+    passwords = {one["email"]: one["password"] for one in database.users.find()}
+    assert (passwords["alice@example.com"][:12], passwords["bob@example.com"]) == ("$scrypt-kdf$", "!")

@@ -39,6 +39,8 @@ def through_the_profile(stack, stored):
         return joined("better-auth", {"id": "x", "email": ALICE}, account).password
     if stack == "medusa":
         identity = {"provider": "emailpass", "entity_id": ALICE, "provider_metadata": {"password": stored}}
-        return joined("medusa", {"id": "cus_01", "email": ALICE}, identity).password
+        owner = {"id": "authid_01", "app_metadata": {"customer_id": "cus_01"}}
+        customer = {"id": "cus_01", "email": ALICE}
+        return joined("medusa", customer, {**identity, "auth_identity_id": "authid_01"}, owner).password
     profile, record = PROFILE_AND_RECORD[stack]
     return read(profile, {"_id": OBJECT_ID, "email": ALICE, **record(stored)}).password

@@ -16,12 +16,19 @@ from tests.migration.records import CREATED, FORMS, OBJECT_ID, SECRET, matches, 
 def joined(profile, *records):
     """What the import makes of the records of one user, whatever files they come from."""
     joins = PROFILES[profile].joins
-    parts, keys = {}, set()
+    parts, keys, referred = {}, set(), {}
+    targets = {joins.refers_to(record) for record in records}
     for record in records:
-        if (place := joins.part_of(record)) is not None:
+        if (place := joins.part_of(record)) is None:
+            continue
+        if place[0] == joins.referred:
+            referred.setdefault(place[0], []).append((place[1], record))
+        else:
             parts.setdefault(place[0], []).append(record)
             keys.add(place[1])
     assert len(keys) == 1, keys
+    if joins.referred in referred:
+        parts[joins.referred] = [one for key, one in referred[joins.referred] if key in targets]
     return PROFILES[profile].read(parts)
 
 
@@ -121,11 +128,35 @@ class TestMedusa:
         assert not matches(found.password, "secret of bob")
 
     def test_a_customer_who_is_a_user_of_the_admin_is_one_user(self):
-        assert joined("medusa", self.admin, self.identity, self.customer).id == "cus_01"
+        found = joined("medusa", self.admin, self.identity, self.customer, self.auth_identity)
+        assert (found.id, matches(found.password, "correct horse battery")) == ("cus_01", True)
+
+    def test_a_user_of_the_admin(self):
+        owner = {"id": "authid_01", "app_metadata": '{"user_id": "user_01"}'}
+        found = joined("medusa", self.admin, self.identity, owner)
+        assert matches(found.password, "correct horse battery")
+
+    @pytest.mark.parametrize(
+        "owner",
+        [
+            {"id": "authid_01", "app_metadata": None},
+            {"id": "authid_01", "app_metadata": {"customer_id": "cus_02"}},
+            {"id": "authid_02", "app_metadata": {"customer_id": "cus_01"}},
+            {"id": "authid_01", "app_metadata": {"customer_id": "cus_01"}, "deleted_at": "2019-05-04T03:02:01.234Z"},
+        ],
+        ids=str,
+    )
+    def test_an_identity_that_a_stranger_registered_is_no_password(self, owner):
+        assert joined("medusa", self.identity, self.customer, owner).password is None
+
+    def test_an_identity_alone_is_no_password(self):
+        assert joined("medusa", self.identity, self.customer).password is None
 
     def test_metadata_as_json_in_text(self):
         row = {**self.identity, "provider_metadata": f'{{"password": "{self.hashed}"}}', "deleted_at": ""}
-        assert matches(joined("medusa", row, {**self.customer, "has_account": "t"}).password, "correct horse battery")
+        owner = {**self.auth_identity, "app_metadata": '{"customer_id": "cus_01"}'}
+        customer = {**self.customer, "has_account": "t"}
+        assert matches(joined("medusa", row, customer, owner).password, "correct horse battery")
 
     def test_a_customer_of_medusa_1(self):
         assert matches(
@@ -146,4 +177,5 @@ class TestMedusa:
 
     def test_a_malformed_hash(self):
         row = {**self.identity, "provider_metadata": {"password": self.hashed[:-8]}}
-        assert joined("medusa", row, self.customer) == Unreadable("password hash is malformed, or its cost is too high")
+        found = joined("medusa", row, self.customer, self.auth_identity)
+        assert found == Unreadable("password hash is malformed, or its cost is too high")

@@ -46,4 +46,10 @@ def _password(stored: object) -> Hash:
     return checked(encode.scrypt(_LN, _R, _P, salt.encode(), key, nfkc=True))
 
 
-PROFILE = Profile("better-auth", "Better Auth", read, joins=Joins("user", part_of))
+PROFILE = Profile(
+    "better-auth",
+    "Better Auth",
+    read,
+    joins=Joins("user", part_of),
+    why_empty="Give the file of accounts as well: the passwords are in it.",
+)
