@@ -200,6 +200,29 @@ def test_payloads_sessions_are_not_ours():
     assert PROFILES["payload"].replaces == ("sessions",)
 
 
+@pytest.mark.parametrize("no_email", [{}, {"email": None}, {"email": ""}], ids=str)
+@pytest.mark.parametrize(
+    ("profile", "record"),
+    [
+        ("parse", {"_id": "x", "emailVerified": True}),
+        ("django", {"id": 1, "email_verified": True, "password": None}),
+        ("passport-local-mongoose", {"_id": OBJECT_ID, "emailVerified": True}),
+        ("keycloak", {"id": "x", "emailVerified": True}),
+    ],
+)
+def test_a_proof_of_no_email_proves_no_name(profile, record, no_email):
+    found = read(profile, {**record, "username": ALICE, **no_email})
+    assert (found.email, found.email_verified_at) == (ALICE, None)
+    assert read(profile, {**record, "username": "x", "email": ALICE}).email_verified_at is True
+
+
+@pytest.mark.parametrize("disabled", [True, "yes", 1, {"x": 1}], ids=str)
+def test_an_export_of_this_service_whose_date_is_none_disables(disabled):
+    record = {"_id": OBJECT_ID, "email": ALICE, "password": "!", "disabledAt": disabled}
+    assert read("authservice", record).disabled_at is not None
+    assert read("authservice", {**record, "disabledAt": None}).disabled_at is None
+
+
 @pytest.mark.parametrize("form", FORMS)
 class TestParse:
     document = {
@@ -222,6 +245,9 @@ class TestParse:
         without = {name: value for name, value in self.document.items() if name not in ("email", "emailVerified")}
         found = read("parse", form({**without, "username": ALICE}))
         assert (found.email, found.email_verified_at) == (ALICE, None)
+
+    def test_roles_which_clients_can_write_are_not_read(self, form):
+        assert read("parse", form({**self.document, "roles": ["admin"]})).roles == ()
 
     def test_a_short_lockout_is_not_moved(self, form):
         soon = datetime.now(UTC) + timedelta(minutes=5)

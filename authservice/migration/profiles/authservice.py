@@ -5,9 +5,10 @@ from datetime import datetime
 from authservice.migration.moved import MovedUser, Profile, Record, Unreadable
 from authservice.migration.profiles.building import build
 from authservice.migration.profiles.hashes import MALFORMED, Hash, checked, self_describing
-from authservice.migration.profiles.values import at, decoded, first, moment, text
+from authservice.migration.profiles.values import at, decoded, first, moment, since_at_all, text
 
-# With their types here. Another one is left out, so that no document is made that this service does not make.
+# With their types here. Other types are dropped, so the import never stores a document that this service would not
+# write.
 # Two of them say that the hash is ours: a password of more than 72 bytes is prepared for bcrypt in another way then.
 _MORE: dict[str, type] = {
     **dict.fromkeys(("passwordChangedAt", "passwordRenewedAt"), datetime),
@@ -24,7 +25,7 @@ def read(record: Record) -> MovedUser | Unreadable:
         at(record, "email"),
         _password(at(record, "password")),
         verified=moment(at(record, "emailVerifiedAt")),
-        disabled=moment(at(record, "disabledAt")),
+        disabled=since_at_all(at(record, "disabledAt")),
         created=at(record, "createdAt"),
         roles=at(record, "roles"),
         more=more,

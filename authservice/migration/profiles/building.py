@@ -59,6 +59,11 @@ def role_names(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def proof_of_email(record: object, proof: datetime | bool | None) -> datetime | bool | None:
+    """The proof, if the user has the e-mail that it is of. It says nothing about a name."""
+    return proof if first(record, "email") is not None else None
+
+
 def email_or_name(record: object) -> object:
     """The e-mail; where users sign in with a name, that may be one."""
     return first(record, "email") or at(record, "username")

@@ -2,7 +2,7 @@
 
 from authservice.migration.moved import MovedUser, Profile, Record, Unreadable
 from authservice.migration.profiles import django_hashes
-from authservice.migration.profiles.building import build, email_or_name
+from authservice.migration.profiles.building import build, email_or_name, proof_of_email
 from authservice.migration.profiles.usual import disabled, verified
 from authservice.migration.profiles.values import at, first, items
 
@@ -20,7 +20,7 @@ def read(record: Record) -> MovedUser | Unreadable | None:
         first(record, "pk", "_id", "id") or first(fields, "username", "email"),  # dumpdata --natural-primary has no pk
         email_or_name(fields),
         django_hashes.read(at(fields, "password")),
-        verified=verified(fields),
+        verified=proof_of_email(fields, verified(fields)),
         disabled=disabled(fields),
         created=at(fields, "date_joined"),
         roles=[name for group in items(at(fields, "groups")) for name in items(group)],  # dumpdata --natural-foreign

@@ -1,7 +1,7 @@
 """Keycloak: the users of realm exports."""
 
 from authservice.migration.moved import MovedUser, Profile, Record, Unreadable
-from authservice.migration.profiles.building import build, email_or_name, role_names
+from authservice.migration.profiles.building import build, email_or_name, proof_of_email, role_names
 from authservice.migration.profiles.hashes import UNKNOWN, Hash, argon2, pbkdf2
 from authservice.migration.profiles.values import at, base64_bytes, first, is_false, is_true, items, parsed
 
@@ -17,7 +17,7 @@ def read(record: Record) -> MovedUser | Unreadable | None:
         at(record, "id"),
         email_or_name(record),
         _password(record),
-        verified=(is_true(at(record, "emailVerified")) and bool(at(record, "email"))) or None,
+        verified=proof_of_email(record, is_true(at(record, "emailVerified")) or None),
         disabled=("enabled" in record and is_false(record["enabled"])) or None,
         created=at(record, "createdTimestamp"),
         roles=[role for role in role_names(at(record, "realmRoles")) if not role.startswith(_ROLES_OF_KEYCLOAK)],

@@ -4,7 +4,7 @@ The hash does not say whether it is of SHA-256 (from version 4.5) or SHA-1, so b
 """
 
 from authservice.migration.moved import MovedUser, Profile, Record, Unreadable
-from authservice.migration.profiles.building import build, email_or_name
+from authservice.migration.profiles.building import build, email_or_name, proof_of_email
 from authservice.migration.profiles.hashes import hash_and_salt
 from authservice.migration.profiles.usual import disabled, verified
 from authservice.migration.profiles.values import at, first
@@ -17,7 +17,7 @@ def read(record: Record) -> MovedUser | Unreadable:
         first(record, "_id", "id"),
         email_or_name(record),
         hash_and_salt(at(record, "hash"), at(record, "salt"), "sha256+sha1", _ITERATIONS),
-        verified=verified(record),
+        verified=proof_of_email(record, verified(record)),
         disabled=disabled(record),
         created=first(record, "createdAt", "created_at"),
         roles=first(record, "roles", "role"),

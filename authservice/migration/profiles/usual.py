@@ -14,7 +14,7 @@ _VERIFIED = ("emailVerifiedAt", "emailVerified", "isEmailVerified", "email_verif
 
 
 def disabled(record: Record) -> datetime | bool | None:
-    """What is unclear counts as disabled: nobody comes back in by moving."""
+    """What is unclear counts as disabled: moving must not enable anyone again."""
     if any(name in record and is_false(record[name]) for name in _ACTIVE):
         return True
     return next((when for name in _LOCKED if (when := since_at_all(record.get(name))) is not None), None)
