@@ -1,7 +1,9 @@
 """What an import says at its end, and the file of the records that it refused."""
 
+import errno
 import json
 import os
+import stat
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -98,10 +100,20 @@ class Rejects:
 
 @contextmanager
 def rejects(path: str | None, *, names_files: bool) -> Iterator[Rejects]:
-    """Begins the file anew: a run that resumes judges every record again. Raises OSError."""
+    """Begins the file anew: a run that resumes judges every record again. Raises OSError.
+
+    A link is not followed, and of a file that is there the mode is set: others must not choose what is overwritten, nor
+    read along. It is no file that appears at the end, so that a killed run leaves what it had found.
+    """
     if path is None:
         yield Rejects(None, names_files=names_files)
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise OSError(error.errno, "a symbolic link") if error.errno == errno.ELOOP else error from None
     with open(descriptor, "w", encoding="utf-8") as file:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # not a device or a pipe
+            os.fchmod(descriptor, 0o600)
+            os.ftruncate(descriptor, 0)
         yield Rejects(file, names_files=names_files)

@@ -2,6 +2,8 @@
 
 import stat
 
+import pytest
+
 from tests.migration.importing import call, imported, ndjson, rejected, user, write
 
 EXPORT = ndjson(user(1), user(2, email="User1@example.com"), user(3, email="none")) + "{broken\n" + ndjson(user(4))
@@ -53,3 +55,26 @@ def test_a_path_that_cannot_be_written_is_named(app, tmp_path):
     path = tmp_path / "missing" / "rejects"
     refused = call(app, "import", "--from", "nestjs", write(tmp_path, EXPORT), "--rejects", str(path))
     assert (refused.exit_code, refused.stderr) == (2, f"Error: {path}: No such file or directory.\n")
+
+
+@pytest.mark.parametrize("to", ["kept", "/dev/stdout"])
+def test_a_link_is_not_followed(app, tmp_path, to):
+    (tmp_path / "kept").write_text("kept")
+    path = tmp_path / "rejects"
+    path.symlink_to(to)
+    refused = call(app, "import", "--from", "nestjs", write(tmp_path, EXPORT), "--rejects", str(path))
+    assert (refused.exit_code, refused.stderr) == (2, f"Error: {path}: a symbolic link.\n")
+    assert (tmp_path / "kept").read_text() == "kept"
+
+
+def test_a_file_that_is_there_becomes_its_owners_alone(app, tmp_path):
+    path = tmp_path / "rejects"
+    path.write_text("of an earlier run\n" * 100)
+    path.chmod(0o644)
+    imported(app, write(tmp_path, EXPORT), exit_code=1, options=("--rejects", str(path)))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert rejected(path) == REFUSED
+
+
+def test_a_device_is_written_to(app, tmp_path):
+    imported(app, write(tmp_path, EXPORT), exit_code=1, options=("--rejects", "/dev/null"))
