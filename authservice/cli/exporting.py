@@ -25,11 +25,14 @@ from authservice.store.client import ping
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @reporting
 def export(output: str | None, with_hashes: bool, yes: bool) -> None:
-    """Write all users to stdout, one JSON object a line: ``users import --from authservice`` reads it."""
+    """Write every account with an e-mail to stdout, one JSON object a line, in the order of the ids.
+
+    ``users import --from authservice`` reads it.
+    """
     if with_hashes and not yes:
         given.confirm("Anyone with the hashes can guess passwords without limit. Export them?")
     ping()
-    whole, done = exports.count(), 0
+    whole, left_out, done = exports.count(), exports.count_other_ids(), 0
     progress = Progress("users", lambda: min(done / whole, 1.0) if whole else None)
     outcome = "stopped"
     if with_hashes:  # they are out from the first line on, even if this process is killed
@@ -37,6 +40,9 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
     try:
         with _destination(output) as file:
             for line in exporting.lines(with_hashes=with_hashes):
+                if line is None:
+                    left_out += 1
+                    continue
                 file.write(line)
                 done += 1
                 progress.add()
@@ -49,6 +55,14 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
     finally:
         progress.end()
         audit.record("export_users", outcome, target_id=None, users=done, hashes=with_hashes)
+    if left_out:
+        _note(f"{left_out:,} documents left out: they have no e-mail, or an id that is no ObjectId.")
+    if not with_hashes:
+        _note("Passwords, second factors and passkeys come along only with --with-hashes.")
+
+
+def _note(sentence: str) -> None:
+    click.echo(f"Note: {sentence}", err=True)
 
 
 @contextmanager

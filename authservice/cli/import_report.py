@@ -29,6 +29,7 @@ class Report:
     skipped: int = 0
     without_password: int = 0  # of the imported, as the next ones
     with_lost_roles: int = 0
+    with_unasked_roles: int = 0
     needs: Counter[Needs] = field(default_factory=Counter)
     has_passwords: bool = False
 
@@ -49,12 +50,17 @@ class Report:
             if judged.outcome is Fate.IMPORTED:
                 self.without_password += not judged.user.has_password
                 self.with_lost_roles += judged.user.lost_roles
+                self.with_unasked_roles += judged.user.unasked_roles
                 self.needs.update([judged.user.needs] if judged.user.needs else [])
         return _TAKEN if judged.outcome is Fate.TAKEN else None
 
     @property
     def refused(self) -> int:
         return self.fates[Fate.TAKEN] + self.reasons.total()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.users or self.refused or self.skipped)
 
     @property
     def users(self) -> int:
@@ -82,6 +88,8 @@ class Report:
             yield f"{self.without_password:,} of the imported have no password: they set one by mail."
         if self.with_lost_roles:
             yield f"{self.with_lost_roles:,} of the imported have roles whose names do not fit here: left out."
+        if self.with_unasked_roles:
+            yield f"{self.with_unasked_roles:,} of the imported have roles, which come only with --roles."
         if not self.has_passwords and self.profile.why_empty:
             yield self.profile.why_empty
 

@@ -25,7 +25,7 @@ from authservice.store.client import ping
 
 EXIT_INTERRUPTED = 130  # as shells count SIGINT
 _BUILD_SECONDS = 600.0
-_RESUMES = "Running the same command again resumes."
+_RESUMES = "Running the same command again resumes"
 
 
 @group.command("import")
@@ -65,16 +65,18 @@ def import_command(
             _judge(judged, report, refused, progress)
         outcome = "ok"
     except FaultyExport as fault:
+        if report.is_empty:
+            _refuse(str(fault), EXIT_BAD_INPUT)
         _show(report, dry_run)
         _refuse(f"{fault}. What came before it is {'read' if dry_run else 'imported'}", EXIT_BAD_INPUT)
     except OSError as error:
         _refuse(f"{rejects_path}: {error.strerror}", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         _show(report, dry_run)
-        _refuse(f"stopped. {_RESUMES[:-1]}", EXIT_INTERRUPTED)
+        _refuse(f"stopped. {_RESUMES}", EXIT_INTERRUPTED)
     except DatabaseUnavailable as refusal:
         _show(report, dry_run)
-        _refuse(f"{refusal.title}. {_RESUMES[:-1]}", EXIT_DATABASE)
+        _refuse(f"{refusal.title}. {_RESUMES}", EXIT_DATABASE)
     finally:
         progress.end()
         if not dry_run:

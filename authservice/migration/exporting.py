@@ -6,11 +6,11 @@ from typing import Any
 
 from bson import json_util
 
+from authservice.migration.preparing import origin_of
 from authservice.store import exports
 from authservice.store.clock import now
 from authservice.store.users import read_user, stored_password
 
-_LEGACY = ("key", "from", "id")
 _SHAPES: dict[str, type] = {
     "passwordChangedAt": datetime,
     "passwordRenewedAt": datetime,
@@ -19,12 +19,17 @@ _SHAPES: dict[str, type] = {
 }
 
 
-def lines(*, with_hashes: bool) -> Iterator[str]:
-    """Every account, oldest first. ``with_hashes`` also has encrypted second factors, and passkeys."""
+def lines(*, with_hashes: bool) -> Iterator[str | None]:
+    """Every account, in the order of the ids; None for a document without an e-mail.
+
+    ``with_hashes`` also has encrypted second factors, and passkeys.
+    """
     for document in exports.documents(with_secrets=with_hashes):
         if isinstance(document.get("email"), str):
             record = _record(document) | (_secrets(document) if with_hashes else {})
             yield json_util.dumps(record, json_options=json_util.RELAXED_JSON_OPTIONS) + "\n"
+        else:
+            yield None
 
 
 def _record(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,19 +44,13 @@ def _record(document: Mapping[str, Any]) -> dict[str, Any]:
         "language": user.language,
         "roles": [*user.roles],
         "profile": user.profile or None,
-        "legacy": _origin(document.get("legacy")),
+        "legacy": origin_of(document.get("legacy")),
     }
     return {name: value for name, value in record.items() if value is not None}
 
 
 def _since(stored: object) -> datetime:
     return stored if isinstance(stored, datetime) else now()
-
-
-def _origin(stored: object) -> dict[str, str] | None:
-    known = stored if isinstance(stored, dict) else {}
-    origin = {name: known[name] for name in _LEGACY if isinstance(known.get(name), str)}
-    return origin if len(origin) == len(_LEGACY) else None
 
 
 def _secrets(document: Mapping[str, Any]) -> dict[str, Any]:

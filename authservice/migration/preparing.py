@@ -17,7 +17,7 @@ from authservice.store.email_changes import NO_PASSWORD_MATCHES
 
 WORK_FROM_MS = 40  # hashes that are cheaper need not be found again
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
-_KEPT_OF_LEGACY = ("key", "from", "id")
+_ORIGIN = ("key", "from", "id")
 
 _NO_EMAIL = Unreadable("invalid e-mail")
 _NO_HASH = Unreadable("a hash that cannot be checked")
@@ -31,7 +31,8 @@ class Candidate:
     document: dict[str, Any]
     spellings: tuple[str, ...]
     needs: Needs | None
-    lost_roles: bool
+    lost_roles: bool  # their names do not fit
+    unasked_roles: bool
     size: int  # in bytes
 
     @property
@@ -71,7 +72,7 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
         "createdAt": moved.created_at or (kept.generation_time if kept else moment),
         "roles": roles,
         "sessions": [],
-        "legacy": _earlier(moved.more.get("legacy")) or origin,
+        "legacy": {**(origin_of(moved.more.get("legacy")) or origin)},
     }
     for name, since in (("disabledAt", moved.disabled_at), ("emailVerifiedAt", moved.email_verified_at)):
         if since:
@@ -82,12 +83,15 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     if size is None:
         return _NOT_STORABLE
     needs = hashed.needs if hashed else None
-    return Candidate(document, address.spellings, needs, with_roles and len(roles) < len(moved.roles), size)
+    lost, unasked = with_roles and len(roles) < len(moved.roles), bool(moved.roles) and not with_roles
+    return Candidate(document, address.spellings, needs, lost, unasked, size)
 
 
-def _earlier(given: object) -> dict[str, Any] | None:
-    """Where the user was before, in an export of this service: then its import finds the user here already."""
-    if not isinstance(given, dict):
-        return None
-    kept = {name: given[name] for name in _KEPT_OF_LEGACY if isinstance(given.get(name), str)}
-    return kept if len(kept) == len(_KEPT_OF_LEGACY) else None
+def origin_of(stored: object) -> dict[str, str] | None:
+    """Where a user came from, by the ``legacy`` of a document or of an export of this service.
+
+    An import then finds a user here who was imported before.
+    """
+    known = stored if isinstance(stored, dict) else {}
+    origin = {name: known[name] for name in _ORIGIN if isinstance(known.get(name), str)}
+    return origin if len(origin) == len(_ORIGIN) else None

@@ -1,4 +1,7 @@
-"""What an export has had so far, for a dry run. It lies on the disk: a million keys need not fit into memory."""
+"""The keys and e-mails seen so far in an export, for a dry run.
+
+They lie on the disk: a million keys need not fit into memory.
+"""
 
 import sqlite3
 

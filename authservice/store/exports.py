@@ -20,10 +20,16 @@ def count() -> int:
         return collection().estimated_document_count()
 
 
+def count_other_ids() -> int:
+    """How many documents have an id that is no ObjectId: ``documents`` has none of them."""
+    with patient("count_other_ids"):
+        return collection().count_documents({"_id": {"$not": {"$type": "objectId"}}})
+
+
 def documents(*, with_secrets: bool) -> Iterator[dict[str, Any]]:
     """In the order of their ids. Without secrets, none is even read.
 
-    Each page is a read of its own: whoever takes the export may pause for longer than a cursor lives.
+    Each page is a read of its own: the reader of the export may pause for longer than a cursor lives.
     """
     projection = {**dict.fromkeys(_PLAIN, 1), **users_fields.of_state(users_fields.current())}
     if with_secrets:

@@ -62,7 +62,16 @@ def test_users_are_in_the_order_of_their_ids_over_all_pages(app, database, monke
     ids = [ObjectId() for _ in range(5)]
     database.users.insert_many({"_id": one, "email": f"{one}@example.com"} for one in reversed(ids))
     database.users.insert_many([{"_id": "text", "email": "text@example.com"}, {"email": None}])
-    assert [record["id"] for record in records(call(app, "export").stdout)] == [str(one) for one in ids]
+    result = call(app, "export")
+    assert [record["id"] for record in records(result.stdout)] == [str(one) for one in ids]
+    assert "Note: 2 documents left out: they have no e-mail, or an id that is no ObjectId.\n" in result.stderr
+
+
+def test_it_says_that_factors_come_only_with_hashes(app, client):
+    make_account(client, ALICE)
+    note = "Note: Passwords, second factors and passkeys come along only with --with-hashes.\n"
+    assert call(app, "export").stderr == note
+    assert note not in call(app, "export", "--with-hashes", "--yes").stderr
 
 
 def test_letters_of_any_alphabet_are_kept(app, database):

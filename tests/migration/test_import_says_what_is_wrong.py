@@ -62,3 +62,16 @@ def test_an_export_without_passwords_is_explained(app, tmp_path):
     profile = next(profile for profile in PROFILES.values() if profile.why_empty)
     done = call(app, "import", "--from", profile.name, write(tmp_path, "[]" if not profile.array else '{"x": 1}'))
     assert profile.why_empty in done.stderr
+
+
+def test_roles_that_were_not_asked_for_are_counted(app, tmp_path):
+    export = write(tmp_path, ndjson(user(1, roles=["editor"]), user(2), user(3, roles=["admin", "editor"])))
+    note = "Note: 2 of the imported have roles, which come only with --roles.\n"
+    for options, is_said in ((["--dry-run"], True), (["--dry-run", "--roles"], False), ([], True)):
+        assert (note in call(app, "import", "--from", "nestjs", export, *options).stderr) == is_said
+
+
+def test_an_empty_file_is_named_and_nothing_else_is_said(app, tmp_path):
+    export = write(tmp_path, "")
+    refused = call(app, "import", "--from", "nestjs", export)
+    assert (refused.exit_code, refused.output) == (2, f"Error: {export}: empty.\n")
