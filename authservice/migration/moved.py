@@ -14,6 +14,7 @@ class MovedUser:
 
     ``id`` is unique among the users of that stack. ``email`` is as it stood there, and may be no valid address.
     ``password`` is a bcrypt hash or a tagged string of security.legacy.encode; None if the user has none there.
+    ``has_own_id``: False if ``id`` is a name, because the record has no id.
     ``email_verified_at`` and ``disabled_at`` are True if the stack does not say when. ``more`` has other fields of our
     document, under their names there.
     """
@@ -26,6 +27,7 @@ class MovedUser:
     created_at: datetime | None = None
     roles: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    has_own_id: bool = True
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     hashed = legacy.parse(moved.password) if moved.password else None
     if moved.password and hashed is None and bcrypts.read(moved.password) is None:
         return _NO_HASH
-    kept = ObjectId(moved.id) if _OBJECT_ID.fullmatch(moved.id) else None
+    kept = ObjectId(moved.id) if moved.has_own_id and _OBJECT_ID.fullmatch(moved.id) else None
     roles = [role for role in moved.roles if re.fullmatch(ROLE, role)][:ROLES_MAX] if with_roles else []
     origin = {"key": f"{profile.name}:{moved.id}", "from": profile.name, "id": moved.id}
     document = {

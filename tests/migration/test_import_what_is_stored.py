@@ -1,5 +1,6 @@
 """An imported user has the document of one who signed up here, and signs in with the old password."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from tests.conftest import sign_in
@@ -74,3 +75,14 @@ def test_what_the_database_refuses_does_not_hide_the_others(app, database, tmp_p
     database.create_collection("users", validator={"legacy.id": {"$ne": "u1"}})
     table = imported(app, write(tmp_path, ndjson(user(1), user(2))), exit_code=1)
     assert table == {"imported": 1, "unreadable": 1, "refused by the database": 1}
+
+
+def test_a_name_of_django_that_looks_like_an_id_is_none(app, database, tmp_path):
+    """dumpdata --natural-primary has no ids: anybody could choose the id by choosing the name."""
+    name = "5c0dc18d349bc9479600c171"
+    fields = {"username": name, "email": "a@example.com", "password": "!x", "last_login": None}
+    export = write(tmp_path, json.dumps([{"model": "auth.user", "fields": fields}]))
+    assert imported(app, export, profile="django") == {"imported": 1}
+    stored = database.users.find_one()
+    assert (str(stored["_id"]) == name, stored["legacy"]["id"]) == (False, name)
+    assert imported(app, export, profile="django") == {"already here": 1}

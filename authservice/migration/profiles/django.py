@@ -1,5 +1,7 @@
 """Django: what dumpdata writes, a table of users, or the collection of a MongoDB backend."""
 
+from dataclasses import replace
+
 from authservice.migration.moved import MovedUser, Profile, Record, Unreadable
 from authservice.migration.profiles import django_hashes
 from authservice.migration.profiles.building import build, email_or_name, proof_of_email
@@ -16,8 +18,9 @@ def read(record: Record) -> MovedUser | Unreadable | None:
         fields = record["fields"]
         if not isinstance(fields, dict) or not all(name in fields for name in _OF_EVERY_USER_MODEL):
             return None
-    return build(
-        first(record, "pk", "_id", "id") or first(fields, "username", "email"),  # dumpdata --natural-primary has no pk
+    own = first(record, "pk", "_id", "id")
+    moved = build(
+        own or first(fields, "username", "email"),  # dumpdata --natural-primary has no pk
         email_or_name(fields),
         django_hashes.read(at(fields, "password")),
         verified=proof_of_email(fields, verified(fields)),
@@ -25,6 +28,7 @@ def read(record: Record) -> MovedUser | Unreadable | None:
         created=at(fields, "date_joined"),
         roles=[name for group in items(at(fields, "groups")) for name in items(group)],  # dumpdata --natural-foreign
     )
+    return replace(moved, has_own_id=False) if not own and isinstance(moved, MovedUser) else moved
 
 
 PROFILE = Profile("django", "Django", read, may_adopt=True)
