@@ -4,13 +4,18 @@ The json module decodes each record, so that it costs no more than a file with o
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from authservice.migration.feed import RECORD_MAX_CHARACTERS, FaultyExport, Feed, is_utf8
+from authservice.migration.moved import Unreadable
 
 _SPACE = " \t\r\n"
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)  # NaN and Infinity, which are no JSON, read as null
+_LENIENT = json.JSONDecoder(parse_constant=lambda _: None, parse_int=lambda _: 0)
+_STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{}]', re.DOTALL)
+NOT_JSON = Unreadable("not JSON")
 
 
 class Read(NamedTuple):
@@ -55,12 +60,10 @@ class JSONStream:
         self.next()
         while True:
             buffer = self._feed.buffer
-            fault: ValueError | None = None
+            fault: Exception | None = None
             try:
-                value, end = _DECODER.raw_decode(buffer, self._at)
-            except RecursionError:
-                self.refuse("nested too deeply")
-            except ValueError as error:
+                value, end = _decoded(buffer, self._at)
+            except (ValueError, RecursionError) as error:
                 fault = error
             # a number at the end of the buffer may go on
             if fault is None and (end < len(buffer) or not self._fill()):
@@ -76,9 +79,9 @@ class JSONStream:
     def refuse(self, why: str) -> NoReturn:
         raise FaultyExport(f"{self._feed.name}, line {self._line}: {why}")
 
-    def _refuse_at(self, fault: ValueError) -> NoReturn:
+    def _refuse_at(self, fault: Exception) -> NoReturn:
         """What the decoder says names no value."""
-        line, what = self._line, "not JSON"
+        line, what = self._line, "nested too deeply" if isinstance(fault, RecursionError) else "not JSON"
         if isinstance(fault, json.JSONDecodeError):
             line += self._feed.buffer.count("\n", self._at, fault.pos)
             what = f"not JSON: {fault.msg[0].lower()}{fault.msg[1:]}"
@@ -101,6 +104,26 @@ class JSONStream:
         self._feed.buffer = self._feed.buffer[self._at :]
         self._at = 0
         return self._feed.fill()
+
+
+def _decoded(text: str, start: int) -> tuple[Any, int]:
+    """The value at ``start`` and its end. A value that is JSON and cannot be held is Unreadable, and has an end too."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a number of thousands of digits
+        return NOT_JSON, _LENIENT.raw_decode(text, start)[1]
+    except RecursionError as error:
+        depth = 0
+        for found in _STRUCTURE.finditer(text, start):
+            mark = found[0]
+            if mark == '"':
+                break
+            depth += (mark in "[{") - (mark in "]}")
+            if not depth:
+                return NOT_JSON, found.end()
+        raise error
 
 
 def records(stream: JSONStream, path: tuple[str, ...]) -> Iterator[Read]:
@@ -138,6 +161,7 @@ def _members(stream: JSONStream, path: tuple[str, ...], *, may_be_record: bool) 
     """An object that has the array, or is itself a record. Its other members are only kept if it is."""
     stream.take("{")
     line, members, is_found, is_text = stream.line, {}, False, True
+    unreadable: Unreadable | None = None
     is_empty = stream.next() == "}"
     while not is_empty:
         key = stream.value()
@@ -153,6 +177,8 @@ def _members(stream: JSONStream, path: tuple[str, ...], *, may_be_record: bool) 
         else:
             read = stream.value()
             is_text = is_text and read.is_utf8
+            if isinstance(read.value, Unreadable):
+                unreadable = read.value
             if may_be_record:
                 members[key.value] = read.value
         if stream.next() != ",":
@@ -163,4 +189,4 @@ def _members(stream: JSONStream, path: tuple[str, ...], *, may_be_record: bool) 
         return
     if not may_be_record:
         stream.refuse(f"the object has no array {'.'.join(path)}")
-    yield Read(line, members, is_text)
+    yield Read(line, unreadable or members, is_text)

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from authservice.migration import feed, json_stream
 from authservice.migration.feed import RECORD_MAX_CHARACTERS, FaultyExport, Feed, is_utf8
+from authservice.migration.json_stream import NOT_JSON
 from authservice.migration.moved import Profile, Record, Unreadable
 
 NOT_UTF8 = Unreadable("not UTF-8")
 TOO_DEEP = Unreadable("nested too deeply")
-_NOT_JSON = Unreadable("not JSON")
 _NO_OBJECT = Unreadable("not a JSON object")
 _NO_ROW = Unreadable("not CSV")
 _TOO_FEW_OR_MANY = Unreadable("not as many cells as the header has")
@@ -86,11 +86,11 @@ def _record_of(line: str) -> Record | Unreadable:
     try:
         return _checked(json.loads(line, parse_constant=lambda _: None))
     except (ValueError, RecursionError):
-        return _NOT_JSON
+        return NOT_JSON
 
 
 def _checked(value: Any) -> Record | Unreadable:
-    return value if isinstance(value, dict) else _NO_OBJECT
+    return value if isinstance(value, (dict, Unreadable)) else _NO_OBJECT
 
 
 def _delimiter_of(name: str, start: str) -> str:

@@ -26,3 +26,9 @@ def test_the_table_says_which_profiles_can_stay_in_place():
 
 def test_a_profile_is_found_under_its_own_name():
     assert all(name == profile.name for name, profile in PROFILES.items())
+
+
+def test_examples_give_several_files_only_where_they_are_joined():
+    examples = re.findall(r"users import --from (\S+) (\S+) (?!--)\S+\.\w+", PAGE)
+    assert examples
+    assert [name for name, _ in examples if PROFILES[name].joins is None] == []

@@ -111,6 +111,12 @@ UNREADABLE = {
     "bytes": (b'{"id": 1}\n{"id": "\xff"}\n{"id": 2}\n', [2], "not UTF-8"),
     "bytes in an array": (b'[{"id": 1},\n{"id": "\xff"},\n{"id": 2}]', [2], "not UTF-8"),
     "nesting": ('{"id": 1}\n' + "[" * 100_000 + '\n{"id": 2}', [2], "not JSON"),
+    "nesting in an array": (
+        '[{"id": 1},\n{"a": ["\\"]", ' + "[" * 99_999 + "]" * 99_999 + ']},{"id": 2}]',
+        [2],
+        "not JSON",
+    ),
+    "a number in an array": ('[{"id": 1},\n{"id": ' + "9" * 5_000 + '},\n{"id": 2}]', [2], "not JSON"),
     "a first line": ('{"id"\n{"id": 1}\n{"id": 2}', [1], "not JSON"),
 }
 
@@ -173,3 +179,16 @@ def test_a_record_without_end_is_given_up(tmp_path, monkeypatch):
         read(tmp_path, '[{"id": "' + "x" * 5_000)
     with pytest.raises(feed.FaultyExport, match="a line of more than 1,000 characters"):
         read(tmp_path, '{"id": 1}\n{"id": "' + "x" * 1_100_000)
+
+
+def test_a_bad_number_of_an_object_that_may_have_users_is_one_bad_record(tmp_path):
+    found = read(tmp_path, '[{"id": 1, "n": ' + "9" * 5_000 + '},\n{"id": 2}]', "users")
+    assert found == [(1, Unreadable("not JSON")), (2, {"id": 2})]
+
+
+@pytest.mark.parametrize("piece", [1_000, 7_777])
+def test_deep_nesting_may_lie_across_pieces(tmp_path, monkeypatch, piece):
+    monkeypatch.setattr(feed, "_PIECE_CHARACTERS", piece)
+    deep = '{"a": ["]}\\"", ' + "[" * 99_999 + '"[\\\\"' + "]" * 99_999 + "]}"
+    found = read(tmp_path, f'[{{"id": 1}}, {deep}, {{"id": 2}}]')
+    assert [record for _, record in found] == [{"id": 1}, Unreadable("not JSON"), {"id": 2}]
