@@ -21,7 +21,7 @@ from authservice.store import adopted, adoption
 from authservice.store.client import ping
 
 _EFFECTS = {
-    "email": "email (by its normal form, and the other app finds it by that alone)",
+    "email": "email (written in normal form; the other app then finds the user only by that spelling)",
     "password": "password (the other app can no longer check it)",
 }
 
@@ -47,7 +47,12 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
     """Make the users of another stack ours, in FLASK_USERS_COLLECTION itself. Says what it would write, and asks first.
 
     It can be run again, after a stop or for users who came later, and be undone with --undo.
+
+    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong,
+    3 the database does not answer.
     """
+    if undo and rename_sessions:
+        raise click.UsageError("--undo knows what was renamed. Leave --rename-sessions out.")
     profile = PROFILES[name]
     ping()
     if undo:
@@ -60,12 +65,12 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
         renamed = ", ".join(f"{old} to {new}" for old, new in plan.renamed)
         _refuse(f"Some documents use our field names for something else. --rename-sessions renames {renamed}.")
     todo = plan.would + plan.unfinished
-    if dry_run or not todo:
-        return
-    if not yes:
-        click.confirm(f"Adopt {todo:,}?", abort=True)
-    with _progress("documents written") as progress:
-        _report("adopted", adopting.adopt(plan, progress))
+    if todo and not dry_run:
+        _ask(f"Adopt {todo:,}?", yes)
+        with _progress("documents written") as progress:
+            _report("adopted", adopting.adopt(plan, progress))
+    if plan.contested or plan.unreadable:
+        sys.exit(EXIT_REFUSED)
 
 
 def _undo(profile: Profile, dry_run: bool, yes: bool) -> None:
@@ -74,10 +79,20 @@ def _undo(profile: Profile, dry_run: bool, yes: bool) -> None:
     _print(_lines_of_undo(plan))
     if dry_run or not plan.would:
         return
-    if not yes:
-        click.confirm(f"Undo {plan.would:,}?", abort=True)
+    _ask(f"Undo {plan.would:,}?", yes)
     with _progress("documents written") as progress:
         _report("undone", undoing.undo(plan, progress))
+
+
+def _ask(question: str, yes: bool) -> None:
+    try:
+        is_wanted = yes or click.confirm(question)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        _refuse("nobody can be asked here. Use --yes.")
+    if not is_wanted:
+        raise click.Abort
 
 
 def _lines_of(plan: Plan) -> Iterator[str]:
@@ -114,6 +129,7 @@ def _fields_of(plan: Plan) -> Iterator[str]:
         if not current_state().settings.get(SETTING_OF[needed]):
             yield f"{count:,} can sign in only with FLASK_{SETTING_OF[needed]}, which is not set."
     yield "Every other field stays as it is."
+    yield "Afterwards change e-mails here only: one that the other app changes would still count as verified."
 
 
 def _lines_of_undo(plan: UndoPlan) -> Iterator[str]:
@@ -129,7 +145,9 @@ def _lines_of_undo(plan: UndoPlan) -> Iterator[str]:
 def _report(done: str, outcome: Outcome) -> None:
     _print([f"{outcome.done:,} {done}."])
     if outcome.refused:
-        click.echo(f"Error: a unique index refused {printable(_ids(outcome.refused))}.", err=True)
+        click.echo(
+            f"Error: the database refused {printable(_ids(outcome.refused))}: a unique index, or a validator.", err=True
+        )
     if outcome.changed:
         click.echo(f"Error: changed meanwhile: {printable(_ids(outcome.changed))}. Run it again.", err=True)
     if outcome.refused or outcome.changed:

@@ -15,7 +15,7 @@ from authservice.store.adoption import Change, Stored, unchanged
 
 @dataclass
 class Outcome:
-    """Ids of documents that were left as they are: a unique index ``refused`` them, or they have ``changed``."""
+    """Ids of documents that were left as they are: the database ``refused`` them, or they have ``changed``."""
 
     done: int = 0
     refused: list[Any] = field(default_factory=list)

@@ -12,13 +12,15 @@ from authservice.migration.adoption import Adoption, adoption_of, is_from_here
 from authservice.migration.moved import Profile, Unreadable
 from authservice.security import emails, legacy
 from authservice.security.legacy.legacy_hash import Needs
-from authservice.store import adopted, adoption
+from authservice.store import adopted, adoption, imports
 from authservice.store.adoption import Stored
 from authservice.store.clock import now
 
 Progress = Callable[[int], None]
 
 IDS_SHOWN = 10
+_LARGE_BYTES = 1_000_000  # adopting adds less than the document has once more; only large ones are measured
+_TOO_LARGE = Unreadable("too large")
 
 
 @dataclass
@@ -48,7 +50,12 @@ class Plan:
 
     def read(self, stored: Stored) -> Adoption | Unreadable | None:
         """None for a user of this service, and for a document that is no user."""
-        return None if is_from_here(stored.fields) else adoption_of(self.profile, stored.fields, self.moment)
+        if is_from_here(stored.fields):
+            return None
+        found = adoption_of(self.profile, stored.fields, self.moment)
+        if isinstance(found, Adoption) and len(stored.raw.raw) > _LARGE_BYTES and not _fits(stored, found):
+            return _TOO_LARGE
+        return found
 
     def adoptions(self, page: Iterable[Stored]) -> list[tuple[Stored, Adoption]]:
         """Those of the page that become ours."""
@@ -109,6 +116,11 @@ def look(profile: Profile, progress: Progress) -> Plan:
     for entries in adopted.entries(profile.name, but_moved=True):
         plan.unfinished += sum(not one.is_back for one in entries)
     return plan
+
+
+def _fits(stored: Stored, found: Adoption) -> bool:
+    """Whether MongoDB can store what it becomes, and a copy of what it is."""
+    return all(imports.size_of(one) is not None for one in (stored.fields, {**stored.fields, **found.wrote}))
 
 
 def _emails_of(stored: Stored, found: Adoption | Unreadable | None) -> set[str]:

@@ -1,4 +1,4 @@
-"""The collection beside the users, NAME_adopted: documents whose id is none that a user can have here.
+"""The collection beside the users, NAME_adopted: documents whose ids are no ObjectIds, so users cannot have them here.
 
 { _id: <the id there>, adoptedAs: ObjectId, from, state, document: <as it was, byte for byte> }
 
@@ -17,7 +17,7 @@ from pymongo import DeleteOne, InsertOne, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from authservice.store.adoption import Stored, duplicates, in_bytes, pages_of, read, unchanged
+from authservice.store.adoption import Stored, in_bytes, pages_of, read, refused_by, unchanged
 from authservice.store.patience import patient
 from authservice.store.users import collection
 
@@ -95,7 +95,7 @@ def copy(profile: str, documents: Sequence[Stored]) -> dict[Any, ObjectId]:
         try:
             _adopted().bulk_write(operations, ordered=False)
         except BulkWriteError as error:
-            duplicates(error)  # those that were moved before
+            refused_by(error)  # among them those that were moved before
         found = _adopted().find({"_id": {"$in": [one.id for one in documents]}, "state": COPIED}, {"adoptedAs": 1})
         return {one["_id"]: one["adoptedAs"] for one in found}
 
@@ -114,12 +114,12 @@ def delete(documents: Sequence[Stored], names: Iterable[str]) -> set[Any]:
 
 
 def insert(documents: Sequence[Mapping[str, Any]]) -> set[Any]:
-    """Insert users. Returns the ids of those that a unique index refuses."""
+    """Insert users. Returns the ids of those that the database refuses."""
     with patient("insert"):
         try:
             in_bytes(collection()).bulk_write([InsertOne(one) for one in documents], ordered=False)  # type: ignore[arg-type]
         except BulkWriteError as error:
-            refused = {documents[index]["_id"] for index in duplicates(error)}
+            refused = {documents[index]["_id"] for index in refused_by(error)}
             # The driver repeats a write whose answer was lost, and then finds its own documents.
             return refused - {one["_id"] for one in collection().find({"_id": {"$in": [*refused]}}, {"_id": 1})}
     return set()

@@ -25,7 +25,6 @@ Fields = Mapping[str, Any]
 
 BATCH = 200
 _TEXT_INDEX = "email_where_text"
-_DUPLICATE_KEY = 11_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Unwritten:
-    """The ids of documents that a unique index ``refused``, and that have ``changed`` since they were read."""
+    """The ids of documents that the database ``refused``, and that have ``changed`` since they were read."""
 
     refused: Sequence[Any] = ()
     changed: Sequence[Any] = ()
@@ -121,7 +120,7 @@ def write(changes: Sequence[Change]) -> Unwritten:
         try:
             matched = collection().bulk_write(operations, ordered=False).matched_count
         except BulkWriteError as error:
-            refused = [changes[index].id for index in duplicates(error)]
+            refused = [changes[index].id for index in refused_by(error)]
             matched = error.details["nMatched"]
         if matched + len(refused) == len(changes):
             return Unwritten(refused)
@@ -136,12 +135,14 @@ def key_of(document: Fields) -> str | None:
     return known.get("key") if isinstance(known, Mapping) else None
 
 
-def duplicates(error: BulkWriteError) -> list[int]:
-    """Which operations a unique index refused. Raises the error itself if it is about anything else."""
-    failed = error.details["writeErrors"]
-    if any(one["code"] != _DUPLICATE_KEY for one in failed) or error.details["writeConcernErrors"]:
+def refused_by(error: BulkWriteError) -> list[int]:
+    """Which operations the database refused: a unique index, or a validator of the other stack.
+
+    Raises the error itself if the database could not store what it took.
+    """
+    if error.details["writeConcernErrors"]:
         raise error
-    return [one["index"] for one in failed]
+    return [one["index"] for one in error.details["writeErrors"]]
 
 
 def _update(fields: Fields, unset: Fields) -> dict[str, Fields]:

@@ -21,7 +21,7 @@ def test_without_the_option_no_byte_changes(app, database, options):
 
 def test_where_there_are_none_nothing_is_refused(app, database):
     database.users.insert_many([payload(ALICE, sessions=[]), {"_id": 1, "sessions": ["of no user"]}])
-    require_done(adopt(app, "payload", "--yes"), 1)
+    require_done(adopt(app, "payload", "--yes"), 1, all_in=False)
 
 
 def test_with_the_option_theirs_have_another_name(app, database):
@@ -46,5 +46,5 @@ def test_it_is_the_same_for_an_app_of_any_stack(app, client, database, theirs):
 def test_a_name_that_is_not_free_keeps_the_user_out(app, database):
     database.users.insert_many([payload(ALICE, payloadSessions=1), payload(BOB, sessions=[]), payload(CHARLIE)])
     result = adopt(app, "payload", "--yes", "--rename-sessions")
-    require_done(result, 2)
+    require_done(result, 2, all_in=False)
     assert "    it has a field payloadSessions already (1): " in result.stdout

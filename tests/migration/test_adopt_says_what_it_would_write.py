@@ -6,6 +6,8 @@ from bson import ObjectId
 from tests.conftest import ALICE, BOB, PASSWORD, make_account
 from tests.migration.adopting import METEOR_ID, adopt, contents, meteor, nestjs, payload, require_done
 
+NORMAL_FORM = "email (written in normal form; the other app then finds the user only by that spelling)"
+
 
 @pytest.fixture
 def mixed(client, database):
@@ -40,15 +42,16 @@ users, by NestJS with Mongoose:
     invalid e-mail (1): {mixed["no address"]}
     unknown kind of password hash (1): {mixed["no hash of ours"]}
 Fields that it adds: disabledAt 1, emailVerifiedAt 1, legacy 2
-Fields of the other app that it replaces: email (by its normal form, and the other app finds it by that alone) 1
+Fields of the other app that it replaces: {NORMAL_FORM} 1
 Every other field stays as it is.
+Afterwards change e-mails here only: one that the other app changes would still count as verified.
 """
 
 
 def test_a_dry_run_says_it_and_changes_no_byte(app, database, mixed):
     before = contents(database)
     result = adopt(app, "nestjs", "--dry-run")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, said(mixed), "")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, said(mixed), "")
     assert contents(database) == before
 
 
@@ -58,7 +61,7 @@ def test_without_a_yes_no_byte_changes(app, database, mixed, answer):
     result = adopt(app, "nestjs", stdin=answer)
     assert result.exit_code == 1
     assert result.stdout.startswith(said(mixed) + "Adopt 2? [y/N]: ")
-    assert "Aborted!" in result.stderr
+    assert ("Aborted!" if answer else "Error: nobody can be asked here. Use --yes.") in result.stderr
     assert contents(database) == before
 
 
@@ -66,24 +69,24 @@ def test_without_a_yes_no_byte_changes(app, database, mixed, answer):
 def test_with_a_yes_it_is_done_and_no_other_document_changes(app, database, mixed, options, answer):
     before = {one["_id"]: one for one in database.users.find()}
     result = adopt(app, "nestjs", *options, stdin=answer)
-    require_done(result, 2)
+    require_done(result, 2, all_in=False)
     assert result.stdout.startswith(said(mixed))
     changed = {str(one["_id"]) for one in database.users.find() if one != before[one["_id"]]}
     assert changed == {mixed["plain"], mixed["capitals"]}
 
 
 def test_again_there_is_nothing_to_do_and_it_does_not_ask(app, database, mixed):
-    require_done(adopt(app, "nestjs", "--yes"), 2)
+    require_done(adopt(app, "nestjs", "--yes"), 2, all_in=False)
     before = contents(database)
     result = adopt(app, "nestjs")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (1, "")
     assert "would adopt          0\n  already here         3\n" in result.stdout
     assert "Adopt" not in result.stdout
     assert contents(database) == before
 
 
 def test_an_undo_says_it_too_and_a_dry_run_or_a_no_changes_no_byte(app, database, mixed):
-    require_done(adopt(app, "nestjs", "--yes"), 2)
+    require_done(adopt(app, "nestjs", "--yes"), 2, all_in=False)
     before = contents(database)
     for options, answer in ((["--dry-run"], ""), ([], "n\n")):
         result = adopt(app, "nestjs", "--undo", *options, stdin=answer)
@@ -143,3 +146,9 @@ def test_no_hash_is_shown(app, database, mixed):
         assert "$2b$" not in result.output
         assert "5f4dcc3b" not in result.output
         assert PASSWORD not in result.output
+
+
+def test_an_undo_needs_no_other_option(app, database):
+    result = adopt(app, "payload", "--undo", "--rename-sessions")
+    assert result.exit_code == 2
+    assert "--undo knows what was renamed" in result.stderr
