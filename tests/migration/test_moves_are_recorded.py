@@ -32,7 +32,7 @@ def stopping(function, error):
 @pytest.mark.parametrize("dry", [True, False])
 def test_an_import_that_is_stopped(app, tmp_path, monkeypatch, dry):
     monkeypatch.setattr(importing, "BATCH", 1)
-    monkeypatch.setattr(imports, "keys_here", stopping(imports.keys_here, KeyboardInterrupt()))
+    monkeypatch.setattr(imports, "keys_here", stopping(imports.keys_here, KeyboardInterrupt))
     export = write(tmp_path, ndjson(user(1), user(2)))
     with captured_log() as log:
         ended = call(app, "import", "--from", "nestjs", export, *["--dry-run"] * dry)
@@ -55,7 +55,7 @@ def test_an_import_that_comes_to_its_end(app, tmp_path):
 @pytest.mark.parametrize("hashes", [True, False])
 def test_an_export_that_is_stopped(app, database, monkeypatch, hashes):
     database.users.insert_many([{"email": f"u{number}@example.com"} for number in range(3)])
-    monkeypatch.setattr(exporting, "_record", stopping(exporting._record, KeyboardInterrupt()))
+    monkeypatch.setattr(exporting, "_record", stopping(exporting._record, KeyboardInterrupt))
     with captured_log() as log:
         ended = call(app, "export", *["--with-hashes", "--yes"] * hashes)
     assert (ended.exit_code, len(ended.stdout.splitlines())) == (1, 1)
