@@ -25,7 +25,7 @@ KEYS = LegacyKeys()
 
 def bcrypt_of(secret: str | bytes = SECRET, prefix: bytes = b"2b") -> str:
     secret = secret.encode() if isinstance(secret, str) else secret
-    return bcrypt.hashpw(secret, bcrypt.gensalt(4, b"2b")).replace(b"$2b$", b"$" + prefix + b"$").decode()
+    return bcrypt.hashpw(secret, b"$2b$04$saltsaltsaltsaltsaltsu").replace(b"$2b$", b"$" + prefix + b"$").decode()
 
 
 def in_place(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -82,4 +82,4 @@ def scrypt_of(salt: bytes, n: int = 1024, r: int = 8, p: int = 1) -> bytes:
 
 
 def argon2_of(secret: str | bytes = SECRET) -> str:
-    return argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(secret)
+    return argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(secret, salt=b"saltsaltsaltsalt")

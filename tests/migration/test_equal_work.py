@@ -12,7 +12,7 @@ from authservice.security.legacy import LegacyKeys, encode, parse
 
 KEYS = LegacyKeys(b"pepper")
 RIGHT = "correct horse"
-BCRYPT = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(7)).decode()
+BCRYPT = bcrypt.hashpw(b"correct horse", b"$2b$07$saltsaltsaltsaltsaltsu").decode()  # it names tests
 
 
 def seconds(text, password):

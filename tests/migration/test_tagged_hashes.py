@@ -12,6 +12,7 @@ from authservice.security.legacy import FirebaseKeys, LegacyKeys, encode, parse
 
 PASSWORD = "correct horse"
 SALT = b"a salt of 20 bytes.."
+BCRYPT_SALT = "saltsaltsaltsaltsaltsu"  # hashes name tests, which must be the same in every process
 PEPPER = b"ground black pepper"
 KEYS = LegacyKeys(PEPPER)
 DIGEST = hashlib.sha256(PASSWORD.encode()).hexdigest().encode()
@@ -19,7 +20,7 @@ PEPPERED = base64.b64encode(hmac.digest(PEPPER, PASSWORD.encode(), "sha512"))
 
 
 def bcrypt_of(secret, cost=4):
-    return bcrypt.hashpw(secret[:72], bcrypt.gensalt(cost)).decode()
+    return bcrypt.hashpw(secret[:72], f"$2b${cost:02}${BCRYPT_SALT}".encode()).decode()
 
 
 def argon2_of(secret, kind=Type.ID, t=1, m=64, p=1):
