@@ -17,7 +17,7 @@ MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
 def devise(password=PASSWORD, pepper=""):
-    return bcrypt.hashpw((password + pepper).encode()[:72], bcrypt.gensalt(4, b"2a")).decode()
+    return bcrypt.hashpw((password + pepper).encode()[:72], b"$2a$04$saltsaltsaltsaltsaltsu").decode()
 
 
 def is_right_there(document, password=PASSWORD, pepper=""):

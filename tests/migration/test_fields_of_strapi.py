@@ -25,7 +25,7 @@ def document(email=ALICE, **more):
         "blocked": False,
         "username": email.partition("@")[0],
         "email": email,
-        "password": bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4, b"2a")).decode(),
+        "password": bcrypt.hashpw(PASSWORD.encode(), b"$2a$04$saltsaltsaltsaltsaltsu").decode(),
         "provider": "local",
         "role": ObjectId(),
         "createdAt": MOMENT,
