@@ -80,11 +80,17 @@ def assert_no_kind_differs(times):
 
     A kind that differs is found as surely. If two of five differ in the same way, an AUC of 0.6 appears as 0.575.
     """
-    found = {}
-    for kind, ones in times.items():
-        found[kind] = area_under_curve(ones, [one for other in times if other != kind for one in times[other]])
+    found = areas_of(times)
     print("AUC against the others:", {kind: round(area, 3) for kind, area in found.items()})
     assert all(0.45 <= area <= 0.55 for area in found.values()), found
+
+
+def areas_of(times):
+    """Of each kind against all the others together."""
+    return {
+        kind: area_under_curve(ones, [one for other in times if other != kind for one in times[other]])
+        for kind, ones in times.items()
+    }
 
 
 def area_under_curve(ones, others):
