@@ -23,7 +23,7 @@ from tests.security.legacy_hashes import (
     by_scrypt,
 )
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.weekly]
 COST = 10
 WRONG = "wrong " + PASSWORD
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
