@@ -1,7 +1,8 @@
 """Makes refused passwords cost the same CPU, whatever hashes are stored.
 
-The unit is a round of bcrypt: a hash of cost c has 2^c. Other work counts as the rounds that would have taken as long.
-Rounds are timed just after it, so a machine that is slower for a while is slower for all of them.
+The unit is a round of bcrypt: a hash of cost c has 2^c, and its setup takes as long as one. Other work counts as the
+rounds that would have taken as long. Rounds are timed just after it, so a machine that is slower for a while is slower
+for all of them.
 docs/decisions/0090-equal-time-of-old-hashes.md
 """
 
@@ -15,7 +16,6 @@ from authservice.security.legacy import LegacyHash, LegacyKeys, parse
 
 _LOWEST_COST, _HIGHEST_COST = 4, 14
 _SAMPLE_COST = 6  # a hash of a lower cost takes too little time to measure it
-_SAMPLE_ROUNDS = 2**_SAMPLE_COST
 _TIMING_COST = 8  # beside a hash of another stack, which takes longer too
 # The CPU time of a hash varies. With a margin the dearest one hardly ever exceeds the target.
 _MARGIN = 1 / 16
@@ -37,6 +37,11 @@ class _Timed:
         return _Timed(self.format, self.rounds + (new.rounds - self.rounds) * _WEIGHT)
 
 
+def rounds_of(cost: int) -> int:
+    """Of one hash by bcrypt. Without the setup, short decoys would make rounds look slow, and what was spent small."""
+    return (1 << cost) + 1
+
+
 class EqualTime:
     """What a refusal costs in this worker.
 
@@ -52,7 +57,7 @@ class EqualTime:
     ) -> None:
         """``cost`` is that of our bcrypt. ``run_decoy(cost)`` hashes once. ``clock`` is the CPU time of the thread."""
         self._keys, self._run_decoy, self._clock = keys, run_decoy, clock
-        self._bcrypt_rounds = 2.0**cost  # of our bcrypt, or of a dearer one that this worker has checked
+        self._bcrypt_rounds = rounds_of(cost)  # of our bcrypt, or of a dearer one that this worker has checked
         self._seconds_a_round: float | None = None
         self._learned: Sequence[object] = ()
         self._in_collection: _Timed | None = None
@@ -92,7 +97,7 @@ class EqualTime:
         """Spend what the check of another stack's hash has left of the target."""
         rounds = 0
         if self._seconds_a_round is None:  # the first check of this worker
-            rounds = _SAMPLE_ROUNDS
+            rounds = rounds_of(_SAMPLE_COST)
             self._seconds_a_round = self._decoy_seconds(_SAMPLE_COST) / rounds
         self._note(_Timed(_format(hashed), seconds / self._seconds_a_round))
         self._spend(rounds, seconds)
@@ -100,7 +105,7 @@ class EqualTime:
     def note_bcrypt(self, rounds: int, seconds: float) -> None:
         """Remember how long bcrypt took, and whether it was a hash dearer than ours."""
         self._bcrypt_rounds = max(self._bcrypt_rounds, rounds)
-        if rounds >= _SAMPLE_ROUNDS:
+        if rounds >= rounds_of(_SAMPLE_COST):
             self._seconds_a_round = seconds / rounds
 
     def make_up_for_bcrypt(self, rounds: int) -> None:
@@ -116,13 +121,13 @@ class EqualTime:
             return target - rounds - (seconds / pace if pace else 0.0)
 
         for cost in range(_HIGHEST_COST, _LOWEST_COST - 1, -1):
-            while left() >= 2**cost:
+            while left() >= rounds_of(cost):
                 sample_seconds += self._decoy_seconds(cost)
-                rounds, sampled = rounds + 2**cost, sampled + 2**cost
-                if sampled >= _SAMPLE_ROUNDS:
+                rounds, sampled = rounds + rounds_of(cost), sampled + rounds_of(cost)
+                if sampled >= rounds_of(_SAMPLE_COST):
                     pace = self._seconds_a_round = sample_seconds / sampled
         # No decoy is small enough for the rest. By lot, it is spent on average, and no format is off by a fixed time.
-        if random.random() * 2**_LOWEST_COST < left():  # noqa: S311
+        if random.random() * rounds_of(_LOWEST_COST) < left():  # noqa: S311
             self._decoy_seconds(_LOWEST_COST)
 
     def _note(self, new: _Timed) -> None:
@@ -139,7 +144,7 @@ class EqualTime:
         before = self._decoy_seconds(_TIMING_COST)
         _, seconds = self.check(hashed, _DUMMY)
         after = self._decoy_seconds(_TIMING_COST)
-        self._seconds_a_round = (before + after) / 2 / 2**_TIMING_COST
+        self._seconds_a_round = (before + after) / 2 / rounds_of(_TIMING_COST)
         return _Timed(_format(hashed), seconds / self._seconds_a_round)
 
     def _decoy_seconds(self, cost: int) -> float:

@@ -13,7 +13,7 @@ from flask_bcrypt import Bcrypt
 
 from authservice.security import legacy
 from authservice.security.clients import client_of
-from authservice.security.equal_time import EqualTime
+from authservice.security.equal_time import EqualTime, rounds_of
 from authservice.security.hashing_gate import HashingGate, Place
 from authservice.security.legacy import bcrypts
 from authservice.state import current_state
@@ -126,17 +126,17 @@ def _check_bcrypt(
     """
     if not isinstance(stored_hash, str) or not bcrypts.WELL_FORMED.fullmatch(stored_hash):
         _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
-        return False, 2**hasher.cost, False
+        return False, rounds_of(hasher.cost), False
     stored_cost = int(stored_hash[4:6])
     attempt = password.encode()[: bcrypts.BCRYPT_BYTES] if is_legacy else _prehash(password)
     try:
         matches = bool(hasher.bcrypt.check_password_hash(stored_hash, attempt))
     except ValueError:  # the salt only looks valid; nothing was hashed
         _harden_runtime(hasher, password, hasher.cost, hasher.cost + 1)
-        return False, 2**hasher.cost, False
+        return False, rounds_of(hasher.cost), False
     # 2^c plus 2^c + ... + 2^(C-1) is 2^C: a legacy user with a cheaper hash does not get a faster answer.
     _harden_runtime(hasher, password, stored_cost, hasher.cost)
-    return matches, 2 ** max(stored_cost, hasher.cost), stored_cost < hasher.cost
+    return matches, rounds_of(max(stored_cost, hasher.cost)), stored_cost < hasher.cost
 
 
 def _hash(hasher: PasswordHasher, password: str) -> str:

@@ -36,7 +36,7 @@ ENVIRONMENT = {
 OURS = {KNOWN: by_bcrypt(PASSWORD.encode(), COST), "unknown": None}
 UP_TO_OURS = {
     **OURS,
-    "meteor": by_meteor(PASSWORD, COST),
+    "meteor": by_meteor(PASSWORD, COST - 1),  # hashed twice: Meteor has had two forms of one password
     "cheapmeteor": by_meteor(PASSWORD, 4),
     "devise": by_devise(PASSWORD, COST),
     "passport": by_pbkdf2(PASSWORD, iterations=25_000, size=512),
