@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from authservice.cli import EXIT_REFUSED, printable, users
+from authservice.cli import EXIT_REFUSED, given, printable, users
 from authservice.cli.progress import Progress
 from authservice.migration import adopting, adoption_plan, undoing
 from authservice.migration.adopting import Outcome
@@ -48,8 +48,8 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
 
     It can be run again, after a stop or for users who came later, and be undone with --undo.
 
-    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong,
-    3 the database does not answer.
+    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong or
+    nobody could be asked, 3 the database does not answer.
     """
     if undo and rename_sessions:
         raise click.UsageError("--undo knows what was renamed. Leave --rename-sessions out.")
@@ -66,7 +66,8 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
         _refuse(f"Some documents use our field names for something else. --rename-sessions renames {renamed}.")
     todo = plan.would + plan.unfinished
     if todo and not dry_run:
-        _ask(f"Adopt {todo:,}?", yes)
+        if not yes:
+            given.confirm(f"Adopt {todo:,}?")
         with _progress("documents written") as progress:
             _report("adopted", adopting.adopt(plan, progress))
     if plan.contested or plan.unreadable:
@@ -79,20 +80,10 @@ def _undo(profile: Profile, dry_run: bool, yes: bool) -> None:
     _print(_lines_of_undo(plan))
     if dry_run or not plan.would:
         return
-    _ask(f"Undo {plan.would:,}?", yes)
+    if not yes:
+        given.confirm(f"Undo {plan.would:,}?")
     with _progress("documents written") as progress:
         _report("undone", undoing.undo(plan, progress))
-
-
-def _ask(question: str, yes: bool) -> None:
-    try:
-        is_wanted = yes or click.confirm(question)
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        _refuse("nobody can be asked here. Use --yes.")
-    if not is_wanted:
-        raise click.Abort
 
 
 def _lines_of(plan: Plan) -> Iterator[str]:
