@@ -241,7 +241,7 @@ def read_user(document: Mapping[str, Any]) -> User:
 def stored_password(document: Mapping[str, Any]) -> StoredPassword:
     if theirs := users_fields.their_password(document):
         return StoredPassword(users_fields.as_tagged(theirs[1]), is_legacy=True, theirs=theirs)
-    # Where adopting has renamed another app's field, null is left.
+    # This service never writes null. Other stacks do, and adopting leaves it where it has renamed their field.
     is_ours = any(document.get(name) is not None for name in ("passwordChangedAt", "passwordRenewedAt"))
     stored = document.get("password")
     is_tagged = isinstance(stored, str) and _TAGGED.match(stored) is not None

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import bcrypt
@@ -130,11 +131,17 @@ class TestBeyond72Bytes:
         assert_wrong(client, ALICE, kept.decode(errors="ignore"))
         assert_ok(attempt(client, ALICE, password))
 
+    def test_a_time_of_null_does_not_make_a_hash_ours(self, client, database):
+        """Another stack may write it, and this service never does."""
+        store_legacy(database, ALICE, bcrypt.hashpw(b"a" * 72, bcrypt.gensalt(4)).decode())
+        database.users.update_one({}, {"$set": {"passwordChangedAt": None}})
+        assert_ok(attempt(client, ALICE, "a" * 80))
+
     def test_our_own_user_is_never_checked_by_72_bytes(self, client, database):
         """Even if the hash would match: the document says that this service wrote it."""
         stored = bcrypt.hashpw(b"a" * 72, bcrypt.gensalt(4)).decode()
         store_legacy(database, ALICE, stored)
-        database.users.update_one({}, {"$set": {"passwordChangedAt": None}})
+        database.users.update_one({}, {"$set": {"passwordChangedAt": datetime(2026, 1, 1, tzinfo=UTC)}})
         assert_wrong(client, ALICE, "a" * 80)
         assert_ok(attempt(client, ALICE, "a" * 72))
         assert database.users.find_one()["password"] == stored
