@@ -50,7 +50,7 @@ class DearestHashes:
 
     def _read_again(self, app: Flask) -> None:
         with suppress(DatabaseUnavailable), app.app_context():
-            _ask(self)
+            _read_dearest(self)
 
     def _read(self) -> None:
         started = time.monotonic()
@@ -63,5 +63,5 @@ class DearestHashes:
 
 
 @asks_database
-def _ask(dearest: DearestHashes) -> None:
+def _read_dearest(dearest: DearestHashes) -> None:
     dearest._read()
