@@ -114,11 +114,13 @@ def test_eight_addresses_keep_no_known_device_out(service):
     assert attack(service, EIGHT, is_known=True) == [200] * TRIES
 
 
+@pytest.mark.weekly
 def test_tokens_that_attackers_have_do_not_block_the_place_of_known_devices(service):
     assert attack(service, EIGHT, is_known=True, shown="strange") == [200] * TRIES
 
 
 @pytest.mark.parametrize("cost", ["10"])
+@pytest.mark.weekly
 def test_attackers_with_devices_of_their_own_accounts_do_not_hold_that_place(service):
     """Once each of their accounts has signed in more often than a user does."""
     assert attack(service, EIGHT, is_known=True, shown="own", pause_seconds=0.5) == [200] * TRIES

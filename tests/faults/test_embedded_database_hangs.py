@@ -49,6 +49,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service.stop()
 
 
+@pytest.mark.weekly
 def test_each_cold_start_is_ready_in_time(tmp_path):
     """Two at a time, as two projects of a developer would start."""
 

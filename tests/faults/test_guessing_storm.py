@@ -64,6 +64,7 @@ def test_of_64_parallel_guesses_at_two_workers_exactly_the_budget_is_hashed(limi
     assert refused_sign_ins(service) == 5
 
 
+@pytest.mark.weekly
 def test_many_emails_cost_little_memory_and_few_documents(limited, database):
     service = limited()
 

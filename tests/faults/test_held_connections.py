@@ -54,7 +54,7 @@ def resident_mib(pid):
     return pages * resource.getpagesize() / 1_048_576
 
 
-@pytest.mark.parametrize("size", [800_000, 32_000])
+@pytest.mark.parametrize("size", [pytest.param(800_000, marks=pytest.mark.weekly), 32_000])
 def test_120_dripping_heads_cost_almost_nothing(serve, size):
     """Heads of 800 KB, and heads of nearly the maximum size."""
     service = serve()
@@ -86,7 +86,7 @@ def test_120_dripping_heads_cost_almost_nothing(serve, size):
     assert max(grown) < 20
 
 
-@pytest.mark.parametrize("limit", ["", "0"])
+@pytest.mark.parametrize("limit", ["", pytest.param("0", marks=pytest.mark.weekly)])
 def test_2300_requests_without_their_body_delay_no_newcomer(serve, limit):
     """From one address, and without the limit per address as if from many."""
     service = serve(FLASK_CONNECTIONS_PER_CLIENT=limit)
