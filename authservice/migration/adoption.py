@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from bson import ObjectId
 
 from authservice.migration.moved import MovedUser, Profile, Unreadable
-from authservice.migration.preparing import WORK_FROM_MS
+from authservice.migration.preparing import work_of
 from authservice.security import emails, legacy
 
 Document = Mapping[str, Any]
@@ -199,5 +199,4 @@ def _are_our_sessions(value: object) -> bool:
 
 
 def _work(password: str | None) -> float | None:
-    parsed = legacy.parse(password) if password is not None else None
-    return parsed.dear if parsed is not None and parsed.dear >= WORK_FROM_MS else None
+    return work_of(legacy.parse(password) if password is not None else None)

@@ -10,10 +10,10 @@ from authservice.security import legacy
 from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store import surveys
 from authservice.store.client import ping
+from authservice.store.email_changes import NO_PASSWORD_MATCHES
 from authservice.store.surveys import IDS_MAX, Surveyed
 
 SAMPLE = 10_000
-_NO_PASSWORD = "!"  # noqa: S105 - as in shadow(5)
 
 Verdict = Literal["ok", "warning", "error"]
 
@@ -60,7 +60,7 @@ class Hashes:
     def add(self, surveyed: Surveyed) -> None:
         self.sampled += 1
         stored = surveyed.stored.hash
-        if stored is None or stored in ("", _NO_PASSWORD):
+        if stored is None or stored in ("", NO_PASSWORD_MATCHES):
             self.counted["no password", "", False] += 1
             return
         read = _read(stored)

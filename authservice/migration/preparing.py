@@ -15,7 +15,7 @@ from authservice.security.legacy.legacy_hash import Needs
 from authservice.store import imports
 from authservice.store.email_changes import NO_PASSWORD_MATCHES
 
-WORK_FROM_MS = 40  # hashes that are cheaper need not be found again
+_WORK_FROM_MS = 40  # hashes that are cheaper need not be found again
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
 _ORIGIN = ("key", "from", "id")
 
@@ -77,14 +77,19 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     for name, since in (("disabledAt", moved.disabled_at), ("emailVerifiedAt", moved.email_verified_at)):
         if since:
             document[name] = moment if since is True else since
-    if hashed and hashed.dear >= WORK_FROM_MS:
-        document["legacy"]["work"] = hashed.dear
+    if (work := work_of(hashed)) is not None:
+        document["legacy"]["work"] = work
     size = imports.size_of(document)
     if size is None:
         return _NOT_STORABLE
     needs = hashed.needs if hashed else None
     lost, unasked = with_roles and len(roles) < len(moved.roles), bool(moved.roles) and not with_roles
     return Candidate(document, address.spellings, needs, lost, unasked, size)
+
+
+def work_of(hashed: legacy.LegacyHash | None) -> float | None:
+    """The ``legacy.work`` of a user with this hash."""
+    return hashed.dear if hashed is not None and hashed.dear >= _WORK_FROM_MS else None
 
 
 def origin_of(stored: object) -> dict[str, str] | None:

@@ -4,15 +4,11 @@ Each function returns None if the user has no password there.
 """
 
 import base64
-import re
 
 from authservice.migration.moved import Unreadable
 from authservice.migration.profiles.values import hex_bytes, number, text
 from authservice.security import legacy
-from authservice.security.legacy import encode
-
-# The costs that sign in here: a stored hash of cost 31 would hold a core for days.
-BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-4])\$[./A-Za-z0-9]{53}")
+from authservice.security.legacy import bcrypts, encode
 
 Hash = str | Unreadable | None
 
@@ -28,7 +24,7 @@ def self_describing(stored: object) -> Hash:
     if found is None:
         return UNKNOWN
     if found.startswith(("$2a$", "$2b$", "$2y$")):
-        return found if BCRYPT.fullmatch(found) else MALFORMED
+        return found if bcrypts.WELL_FORMED.fullmatch(found) else MALFORMED
     return checked(found) if found.startswith("$argon2") else UNKNOWN
 
 
