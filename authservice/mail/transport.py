@@ -62,7 +62,7 @@ def _hand_over(smtp: smtplib.SMTP, message: EmailMessage, sender: str, address: 
         if not smtp.has_extn("smtputf8"):
             raise Refused("the server knows no SMTPUTF8, and the address is not ASCII")
         options = ["SMTPUTF8", "BODY=8BITMIME"]
-    # A server that refuses the options refuses this mail alone: one address must not hold up the mails of all others.
+    # A server that refuses the options refuses only this mail: one address must not delay the mails of all others.
     _require(smtp.mail(sender, options), at="MAIL", refused=Refused if options else Misconfigured)
     _require(smtp.rcpt(address), at="RCPT", refused=Refused)
     content = message.as_bytes(policy=policy.SMTP if address.isascii() else policy.SMTPUTF8)

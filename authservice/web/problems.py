@@ -142,7 +142,7 @@ def _challenge(refusal: Refusal) -> str | None:
 def _render_http_exception(exception: HTTPException) -> Response | HTTPException:
     """What werkzeug refuses by itself, and ``abort`` in routes of others: status, words and headers pass through.
 
-    A redirect and an answer that is ready stay what they are. A 500 is a crash, whoever raised it.
+    A redirect and an answer that is ready stay what they are. Every 500 is a crash.
     """
     status = exception.code
     if exception.response is not None or status is None or status < 400:

@@ -11,7 +11,7 @@ from tests.server.processes import wait_until
 
 pytestmark = pytest.mark.faults
 PAIRS = 800  # the standard deviation of the AUC is then 0.014
-NEW = 400  # pairs of addresses that nobody has asked for: each is three more documents
+NEW = 400  # pairs of new addresses: each is three more documents
 KINDS = (KNOWN, "unknown", "disabled")
 EACH = NEW + 20
 
@@ -29,7 +29,7 @@ class Asker(Stranger):
         return self.ask(method, "/auth/reset", **body)
 
     def another(self, kind):
-        """The time of a reset for an address that nobody has asked for."""
+        """The time of a reset for a new address."""
         return self.reset("POST", email=self.new_address(kind))[0]
 
 

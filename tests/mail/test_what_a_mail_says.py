@@ -250,7 +250,7 @@ def test_a_folder_replaces_templates_of_the_service(make_app, tmp_path):
     folder = written(tmp_path, en__reset__txt="Hello from {{ app_name }}: {{ link }} {{ code }}\n")
     with make_app(**SHOP, MAIL_TEMPLATES=folder).app_context():
         message = render(kinds.reset, "en", FACTS, ALICE, "id")
-        (tmp_path / "en/reset.txt").write_text("{{ changed }}")  # which nobody has tried
+        (tmp_path / "en/reset.txt").write_text("{{ changed }}")  # it is untested
         again = render(kinds.reset, "en", FACTS, ALICE, "id")
     assert parts_of(message)[0] == f"Hello from Shop &: {FACTS['link']} 1234 5678\n"
     assert parts_of(message)[0] == parts_of(again)[0]

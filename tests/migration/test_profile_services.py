@@ -213,7 +213,7 @@ class TestSupabase:
             ("2019-05-04 03:02:01+00", None),
             (None, None),
         ],
-        ids=["days", "hours", "for ever", "past", "none"],  # the same in every process
+        ids=["days", "hours", "infinity", "past", "none"],  # the same in every process
     )
     def test_a_ban_is_moved_if_it_lasts(self, until, disabled):
         assert read("supabase", {**self.row, "banned_until": until}).disabled_at is disabled
