@@ -8,20 +8,20 @@ from pathlib import Path
 from tests.browser.needs import missing
 
 HERE = Path(__file__).parent
-NODE_MODULES = HERE / "node_modules"
-_INSTALLED = NODE_MODULES / ".installed"  # a copy of the package-lock.json that was installed
 
 
-def npm_packages() -> Path:
-    """The node_modules with exactly the packages of package-lock.json; installs them if necessary."""
+def npm_packages(folder: Path = HERE) -> Path:
+    """Its node_modules with exactly the packages of its package-lock.json; installs them if necessary."""
     npm = shutil.which("npm")
     if npm is None:
         missing("no npm: install Node.js 20.19 or newer (https://nodejs.org)")
-    locked = (HERE / "package-lock.json").read_text()
-    if not _INSTALLED.exists() or _INSTALLED.read_text() != locked:
-        subprocess.run([npm, "--prefix", HERE, "ci"], check=True)
-        _INSTALLED.write_text(locked)
-    return NODE_MODULES
+    packages = folder / "node_modules"
+    installed = packages / ".installed"  # a copy of the package-lock.json that was installed
+    locked = (folder / "package-lock.json").read_text()
+    if not installed.exists() or installed.read_text() != locked:
+        subprocess.run([npm, "--prefix", folder, "ci"], check=True)
+        installed.write_text(locked)
+    return packages
 
 
 def python_packages() -> None:
