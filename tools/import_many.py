@@ -1,4 +1,6 @@
-"""How long an import takes, and how much memory: docs/decisions/0093-import.md has the figures.
+"""How long an import takes, then `doctor` on what it imported, and how much memory.
+
+docs/decisions/0093-import.md has the figures.
 
     python -m tools.import_many [USERS]
 
@@ -28,14 +30,17 @@ def main(users: int) -> None:
         print(f"{users:,} users, {export.stat().st_size / 1e6:.0f} MB", flush=True)
         server = embedded.start(Path(folder) / "database")
         try:
-            for title, options in (("import", []), ("again", []), ("dry run", ["--dry-run"])):
-                _run(title, export, options, server.uri)
+            of_export = ["users", "import", "--from", "nestjs", str(export)]
+            _run("import", of_export, server.uri)
+            _run("again", of_export, server.uri)
+            _run("dry run", [*of_export, "--dry-run"], server.uri)
+            _run("doctor", ["doctor"], server.uri)
         finally:
             server.stop()
 
 
-def _run(title: str, export: Path, options: list[str], uri: str) -> None:
-    command = [sys.executable, "-m", "authservice", "users", "import", "--from", "nestjs", str(export), *options]
+def _run(title: str, arguments: list[str], uri: str) -> None:
+    command = [sys.executable, "-m", "authservice", *arguments]
     environment = {**os.environ, "FLASK_MONGO_URI": uri, "FLASK_JWT_SECRET_KEY": "4f6a1b9c" * 8}
     started = time.monotonic()
     process = subprocess.Popen(command, env=environment)
