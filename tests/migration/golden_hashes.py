@@ -86,6 +86,29 @@ def _hash_and_salt(digest):
     return text
 
 
+def _keycloak(one):
+    secret, about = (json.loads(one["stored"][name]) for name in ("secretData", "credentialData"))
+    salt, hashed = (base64.b64decode(secret[name]) for name in ("salt", "value"))
+    iterations = about["hashIterations"]
+    if about["algorithm"] != "argon2":
+        digest = {"pbkdf2": "sha1", "pbkdf2-sha256": "sha256", "pbkdf2-sha512": "sha512"}[about["algorithm"]]
+        return encode.pbkdf2(digest, iterations, salt, hashed)
+    memory = about["additionalParameters"]["memory"][0]
+    salt, hashed = (base64.b64encode(raw).decode().rstrip("=") for raw in (salt, hashed))
+    return f"$argon2id$v=19$m={memory},t={iterations},p=1${salt}${hashed}"
+
+
+def _kratos(one):
+    if one["stored"].startswith(("$2a$", "$argon2id$")):
+        return one["stored"]
+    _, kind, parameters, *parts = one["stored"].split("$")
+    salt, hashed = (base64.b64decode(f"{part}==") for part in parts)
+    numbers = {name: int(value) for name, value in (parameter.split("=") for parameter in parameters.split(","))}
+    if kind == "scrypt":
+        return encode.scrypt(numbers["ln"].bit_length() - 1, numbers["r"], numbers["p"], salt, hashed)
+    return encode.pbkdf2(kind.removeprefix("pbkdf2-"), numbers["i"], salt, hashed)
+
+
 def _better_auth(one):
     salt, hashed = one["stored"].split(":")
     return encode.scrypt(14, 16, 1, salt.encode(), bytes.fromhex(hashed), nfkc=True)
@@ -103,11 +126,14 @@ _TEXT_OF = {
     "django": _django,
     "firebase": _firebase,
     "flask-security": _flask_security,
+    "keycloak": _keycloak,
+    "kratos": _kratos,
     "laravel": lambda one: one["stored"],
     "medusa": lambda one: encode.scrypt_kdf(one["stored"]),
     "meteor": _meteor,
     "passport-local-mongoose": _hash_and_salt("sha256+sha1"),
     "payload": _hash_and_salt("sha256"),
+    "supabase": lambda one: one["stored"],
     "werkzeug": _werkzeug,
 }
 

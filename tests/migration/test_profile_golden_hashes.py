@@ -12,6 +12,10 @@ def password(stored):
     return {"password": stored}
 
 
+def of_kratos(stored):
+    return {"traits": {"email": ALICE}, "credentials": {"password": {"config": {"hashed_password": stored}}}}
+
+
 PROFILE_AND_RECORD = {
     "argon2": ("laravel", password),
     "bcrypt": ("nestjs", password),
@@ -19,10 +23,13 @@ PROFILE_AND_RECORD = {
     "django": ("django", password),
     "firebase": ("firebase", lambda stored: {**stored, "localId": "x"}),
     "flask-security": ("flask-security", password),
+    "keycloak": ("keycloak", lambda stored: {"id": "x", "credentials": [{"type": "password", **stored}]}),
+    "kratos": ("kratos", lambda stored: {"id": "x", **of_kratos(stored)}),
     "laravel": ("laravel", password),
     "meteor": ("meteor", lambda stored: {"services": {"password": stored}, "emails": [{"address": ALICE}]}),
     "passport-local-mongoose": ("passport-local-mongoose", dict),
     "payload": ("payload", dict),
+    "supabase": ("supabase", lambda stored: {"id": "x", "encrypted_password": stored}),
     "werkzeug": ("flask-security", password),
 }
 
