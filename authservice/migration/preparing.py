@@ -12,6 +12,7 @@ from authservice.migration.moved import MovedUser, Profile, Unreadable
 from authservice.security import emails, legacy
 from authservice.security.legacy import bcrypts
 from authservice.security.legacy.legacy_hash import Needs
+from authservice.state import current_state
 from authservice.store import imports
 from authservice.store.email_changes import NO_PASSWORD_MATCHES
 
@@ -77,7 +78,7 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     for name, since in (("disabledAt", moved.disabled_at), ("emailVerifiedAt", moved.email_verified_at)):
         if since:
             document[name] = moment if since is True else since
-    if (work := work_of(hashed)) is not None:
+    if (work := work_of(moved.password)) is not None:
         document["legacy"]["work"] = work
     size = imports.size_of(document)
     if size is None:
@@ -87,9 +88,15 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     return Candidate(document, address.spellings, needs, lost, unasked, size)
 
 
-def work_of(hashed: legacy.LegacyHash | None) -> float | None:
-    """The ``legacy.work`` of a user with this hash."""
-    return hashed.dear if hashed is not None and hashed.dear >= _WORK_FROM_MS else None
+def work_of(password: str | None) -> float | None:
+    """The ``legacy.work`` of a user: None if no refusal takes longer because of this hash."""
+    if password is None:
+        return None
+    if (tagged := legacy.parse(password)) is not None:
+        return tagged.dear if tagged.dear >= _WORK_FROM_MS else None
+    plain = bcrypts.read(password)
+    ours = current_state().settings["BCRYPT_LOG_ROUNDS"]
+    return plain.dear if plain is not None and plain.dear > bcrypts.dear_of(ours) else None
 
 
 def origin_of(stored: object) -> dict[str, str] | None:

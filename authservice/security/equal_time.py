@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from authservice.security.legacy import LegacyHash, LegacyKeys, parse
+from authservice.security.legacy import LegacyHash, LegacyKeys, bcrypts, parse
 
 _LOWEST_COST, _HIGHEST_COST = 4, 14
 _SAMPLE_COST = 6  # a hash of a lower cost takes too little time to measure it
@@ -58,6 +58,7 @@ class EqualTime:
         """``cost`` is that of our bcrypt. ``run_decoy(cost)`` hashes once. ``clock`` is the CPU time of the thread."""
         self._keys, self._run_decoy, self._clock = keys, run_decoy, clock
         self._bcrypt_rounds = rounds_of(cost)  # of our bcrypt, or of a dearer one that this worker has checked
+        self._bcrypt_rounds_in_collection = 0
         self._seconds_a_round: float | None = None
         self._learned: Sequence[object] = ()
         self._in_collection: _Timed | None = None
@@ -67,15 +68,22 @@ class EqualTime:
     def target_rounds(self) -> float:
         """Our bcrypt, or the dearest format that the collection holds or this worker has checked."""
         dearest = max((timed.rounds for timed in (self._in_collection, self._checked) if timed), default=0.0)
-        if dearest < self._bcrypt_rounds * _NEAR:
-            return self._bcrypt_rounds
-        return max(self._bcrypt_rounds, dearest * (1 + _MARGIN))
+        if dearest < self._dearest_bcrypt * _NEAR:
+            return self._dearest_bcrypt
+        return max(self._dearest_bcrypt, dearest * (1 + _MARGIN))
+
+    @property
+    def _dearest_bcrypt(self) -> int:
+        return max(self._bcrypt_rounds, self._bcrypt_rounds_in_collection)
 
     def learn(self, stored: Sequence[object]) -> None:
         """Time the dearest of the ``stored`` hashes, unless another one of its format was the dearest before."""
         if stored is self._learned:
             return
-        hashes = [hashed for text in stored if isinstance(text, str) and (hashed := parse(text))]
+        texts = [text for text in stored if isinstance(text, str)]
+        plain = [rounds_of(int(form[1])) for text in texts if (form := bcrypts.WELL_FORMED.fullmatch(text))]
+        self._bcrypt_rounds_in_collection = max(plain, default=0)
+        hashes = [hashed for text in texts if (hashed := parse(text))]
         dearest = max(hashes, key=lambda hashed: hashed.dear, default=None)
         if dearest is None:
             self._in_collection = None
@@ -136,7 +144,7 @@ class EqualTime:
             self._in_collection = self._in_collection.averaged(new)
         elif self._checked and self._checked.format == new.format:
             self._checked = self._checked.averaged(new)
-        elif new.rounds > (self._checked.rounds if self._checked else self._bcrypt_rounds * _NEAR):
+        elif new.rounds > (self._checked.rounds if self._checked else self._dearest_bcrypt * _NEAR):
             self._checked = new
 
     def _time(self, hashed: LegacyHash) -> _Timed:

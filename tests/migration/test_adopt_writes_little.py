@@ -9,7 +9,7 @@ from bson import ObjectId
 from authservice.security import legacy
 from authservice.security.legacy import LegacyKeys
 from tests.conftest import ALICE, BOB, PASSWORD, bearer, sign_in
-from tests.migration.adopting import JOINED, METEOR_ID, adopt, meteor, nestjs, payload, require_done
+from tests.migration.adopting import JOINED, METEOR_ID, adopt, bcrypted, meteor, nestjs, payload, require_done
 
 NO_KEYS = LegacyKeys(pepper=None, firebase=None)
 
@@ -91,6 +91,12 @@ def test_a_hash_that_takes_long_is_marked(app, database):
         app, database, "payload", payload(ALICE, sessions=[], salt="ab", hash="pbkdf2-sha256-v1:" + "0f" * 32)
     )
     assert found["legacy"]["work"] == legacy.parse(found["password"]).dear >= 40
+
+
+@pytest.mark.parametrize(("cost", "is_marked"), [(4, False), (5, True)])  # ours is 4
+def test_so_is_bcrypt_that_is_dearer_than_ours(app, database, cost, is_marked):
+    dear = bcrypted(PASSWORD).replace("$04$", f"${cost:02}$")
+    assert ("work" in adopted(app, database, "nestjs", nestjs(ALICE, password=dear))["legacy"]) is is_marked
 
 
 def test_a_field_legacy_of_the_other_app_is_kept(app, database):

@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.conftest import sign_in
 from tests.migration.importing import HASH, PASSWORD, call, imported, ndjson, user, write
 
@@ -55,6 +57,16 @@ def test_no_password_matches_nothing(app, database, tmp_path):
 def test_the_work_of_a_dear_hash_is_kept(app, database, tmp_path):
     dear = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$GpZ3sK/oH9p7VIiV56G/64Zo/8GaUw434IimaPqxwCo"
     assert stored(app, database, tmp_path, password=dear)["legacy"]["work"] >= 40
+
+
+@pytest.mark.parametrize("cost", [5, 13])
+def test_the_work_of_a_bcrypt_hash_dearer_than_ours_is_kept(app, database, tmp_path, cost):
+    document = stored(app, database, tmp_path, password=HASH.replace("$04$", f"${cost:02}$"))
+    assert document["legacy"]["work"] == pytest.approx(1.12 * 2 ** (cost - 4))
+
+
+def test_the_work_of_a_bcrypt_hash_as_dear_as_ours_is_not(app, database, tmp_path):
+    assert "work" not in stored(app, database, tmp_path)["legacy"]
 
 
 def test_the_user_signs_in(app, client, tmp_path):

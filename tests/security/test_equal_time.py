@@ -139,6 +139,14 @@ def test_a_plain_bcrypt_hash_dearer_than_ours_is_the_target_from_then_on(machine
         assert abs(cost_of_refusal(machine, refusals, hashed, bcrypt=bcrypt) - 4 * OWN) <= LOT
 
 
+def test_a_plain_bcrypt_hash_of_the_collection_is_the_target_as_long_as_it_is_there(machine, refusals):
+    refusals.learn([f"$2b${COST + 2}${'.' * 53}", f"$2a${COST + 1}${'.' * 53}", "$2b$31$", None])
+    for hashed in (None, machine.hash_of(100)):
+        assert abs(cost_of_refusal(machine, refusals, hashed) - rounds_of(COST + 2)) <= LOT
+    refusals.learn([])
+    assert cost_of_refusal(machine, refusals) == pytest.approx(OWN)
+
+
 @pytest.mark.parametrize("factor", [0.5, 0.8, 1.5, 3])
 def test_a_machine_that_becomes_slower_is_slower_for_all(machine, refusals, factor):
     hashed = machine.hash_of(200)
@@ -196,6 +204,12 @@ class TestOverHttp:
         database.users.insert_one({"email": ALICE, "password": by_meteor(PASSWORD, 9), "legacy": {"work": 36.0}})
         assert_problem(client.post("/auth", json={"email": CHARLIE, "password": WRONG}), 401, "credentials_invalid")
         assert sum(map(rounds_of, work)) >= rounds_of(9) - rounds_of(7)
+
+    def test_also_if_it_is_plain_bcrypt(self, client, database, work):
+        dear = {"email": ALICE, "password": by_bcrypt(PASSWORD.encode(), 9), "legacy": {"work": 36.0}}
+        database.users.insert_one(dear)
+        assert_problem(client.post("/auth", json={"email": CHARLIE, "password": WRONG}), 401, "credentials_invalid")
+        assert abs(sum(map(rounds_of, work)) - (rounds_of(9) - rounds_of(7))) <= LOT
 
     def test_a_bcrypt_hash_dearer_than_ours_makes_a_stranger_wait_as_long(self, client, database, work):
         database.users.insert_one({"email": ALICE, "password": by_bcrypt(PASSWORD.encode(), 9)})

@@ -18,7 +18,12 @@ def read(text: str) -> Inner | None:
         return None
     cost = int(form[1])
     stored = text.encode("ascii")
-    return Inner("bcrypt", f"cost {cost}", _COST_4_MS * 2.0 ** (cost - 4), lambda secret: _matches(secret, stored))
+    return Inner("bcrypt", f"cost {cost}", dear_of(cost), lambda secret: _matches(secret, stored))
+
+
+def dear_of(cost: int) -> float:
+    """As in LegacyHash."""
+    return _COST_4_MS * 2.0 ** (cost - 4)
 
 
 def _matches(secret: bytes, stored: bytes) -> bool:
