@@ -33,7 +33,7 @@ class Fate(enum.Enum):
     IMPORTED = enum.auto()
     HERE = enum.auto()  # and left as it is
     TAKEN = enum.auto()  # the e-mail
-    REFUSED = enum.auto()  # by the database, for example by a validator of another stack
+    REFUSED = enum.auto()  # by the database, for example by a validator or a unique index of another stack
 
 
 def build_index() -> None:
@@ -140,8 +140,11 @@ def _fate(
     if same and same["_id"] == document["_id"] and _key(document) not in counted:
         return Fate.IMPORTED
     # The same user may follow in the batch with another e-mail, and be here by now.
-    is_about_email = [*fault.get("keyPattern", ())] == ["email"]
-    return Fate.TAKEN if is_about_email and not (same and same["email"] == document["email"]) else Fate.HERE
+    fields = [*fault.get("keyPattern", ())]
+    if fields == ["email"] and not (same and same["email"] == document["email"]):
+        return Fate.TAKEN
+    # Another stack may have unique indexes of its own: a field that all new users lack is a duplicate there.
+    return Fate.HERE if same or fields in (["legacy.key"], ["_id"]) else Fate.REFUSED
 
 
 def _key(document: Mapping[str, Any]) -> str:

@@ -78,3 +78,14 @@ def test_a_file_that_is_there_becomes_its_owners_alone(app, tmp_path):
 
 def test_a_device_is_written_to(app, tmp_path):
     imported(app, write(tmp_path, EXPORT), exit_code=1, options=("--rejects", "/dev/null"))
+
+
+def test_an_index_of_another_stack_refuses_users_who_are_not_here(app, database, tmp_path):
+    """A missing username is indexed as null, so a second user without one is a duplicate."""
+    database.users.create_index("username", unique=True)
+    export, path = write(tmp_path, ndjson(user(1), user(2), user(1), user(3))), tmp_path / "rejects"
+    for table in ({"imported": 1, "already here": 1}, {"already here": 2}):
+        got = imported(app, export, exit_code=1, options=("--rejects", str(path)))
+        assert got == {**table, "unreadable": 2, "refused by the database": 2}
+        assert rejected(path) == [{"line": line, "reason": "refused by the database"} for line in (2, 4)]
+    assert database.users.distinct("legacy.id") == ["u1"]
