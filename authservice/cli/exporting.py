@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -27,7 +27,8 @@ from authservice.store.client import ping
 def export(output: str | None, with_hashes: bool, yes: bool) -> None:
     """Write every account with an e-mail to stdout, one JSON object a line, in the order of the ids.
 
-    ``users import --from authservice`` reads it.
+    ``users import --from authservice`` reads it. Exit codes: 0 done, 1 a question was answered with no, 2 the file or
+    stdout cannot be written or nobody could be asked, 3 the database does not answer.
     """
     if with_hashes and not yes:
         given.confirm("Anyone with the hashes can guess passwords without limit. Export them?")
@@ -47,10 +48,13 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
                 done += 1
                 progress.add()
         outcome = "ok"
+    except BrokenPipeError:
+        raise  # click ends quietly if the reader of a pipe has gone
     except OSError as error:
-        if output is None:
-            raise  # click ends quietly if the reader of a pipe has gone
-        click.echo(printable(f"Error: {output}: {error.strerror}."), err=True)
+        if output is None:  # Python would write the rest at its end, and fail again
+            with suppress(OSError):
+                sys.stdout.close()
+        click.echo(printable(f"Error: {output or 'stdout'}: {error.strerror}."), err=True)
         sys.exit(EXIT_BAD_INPUT)
     finally:
         progress.end()

@@ -13,6 +13,9 @@ from authservice.errors import Fault
 from authservice.security import strict_json
 from authservice.web.parsing import faults_of
 
+_TYPE_OR_PIPE_IT = "password: missing. Type it in a terminal, or pipe it in with --password-stdin."
+_NOBODY = "nobody can be asked here. Use --yes."
+
 
 def require_text(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """Python turns bytes that are not UTF-8 into lone surrogates, which no database accepts."""
@@ -42,6 +45,7 @@ def require_object(context: click.Context, parameter: click.Parameter, value: st
 
 
 def read_password() -> str:
+    _require_stdin(_TYPE_OR_PIPE_IT)
     try:
         return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
     except UnicodeDecodeError:
@@ -49,24 +53,31 @@ def read_password() -> str:
 
 
 def ask_password() -> str:
+    _require_stdin(_TYPE_OR_PIPE_IT)
     try:
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        _refuse_input("password: missing. Type it in a terminal, or pipe it in with --password-stdin.")
+        _refuse_input(_TYPE_OR_PIPE_IT)
 
 
 def confirm(question: str) -> None:
     """Ask on stderr, and end the command unless the answer is yes."""
+    _require_stdin(_NOBODY)
     try:
         is_yes = click.confirm(question, err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        _refuse_input("nobody can be asked here. Use --yes.")
+        _refuse_input(_NOBODY)
     if not is_yes:
         raise click.Abort
+
+
+def _require_stdin(fault: str) -> None:
+    if sys.stdin is None:  # closed by who started the command
+        _refuse_input(fault)
 
 
 def require_fit(schema: Schema, **values: Any) -> Any:

@@ -6,7 +6,7 @@ import pytest
 
 from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED
 from tests.conftest import ALICE, CHARLIE, PASSWORD, SECRET
-from tests.server.processes import run
+from tests.server.processes import WITHOUT_STDIN, run
 
 DONE = 0
 DATABASE_AWAY = "Error: The database does not answer. Does it run, and is FLASK_MONGO_URI right?\n"
@@ -107,6 +107,14 @@ def test_a_database_that_is_away_is_one_line(make_app, arguments):
     away = app.test_cli_runner().invoke(args=["users", *arguments], input=PASSWORD)
     assert (away.exit_code, away.stdout) == (EXIT_DATABASE, "")
     assert away.stderr == DATABASE_AWAY
+
+
+@pytest.mark.parametrize("options", [[], ["--password-stdin"]])
+def test_a_password_that_nobody_can_type_is_explained_too(mongo_uri, options):
+    environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    refused = run("authservice", "users", "create", ALICE, *options, through=WITHOUT_STDIN, **environment)
+    assert (refused.returncode, refused.stdout) == (EXIT_BAD_INPUT, "")
+    assert refused.stderr == ("Error: password: missing. Type it in a terminal, or pipe it in with --password-stdin.\n")
 
 
 def flask_users(*arguments: str, **environment: str):

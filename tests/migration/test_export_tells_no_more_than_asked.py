@@ -3,12 +3,17 @@
 import json
 import stat
 
+import pytest
 from bson import ObjectId
 
-from tests.conftest import ALICE, BOB, make_account, sign_in
+from tests.conftest import ALICE, BOB, SECRET, make_account, sign_in
 from tests.migration.importing import call
+from tests.server.processes import WITHOUT_STDIN, run
 
 SECRETS = {"password", "passwordChangedAt", "passwordRenewedAt", "twoStep", "passkeys"}
+
+TO_FULL_DISK = ("sh", "-c", 'exec "$@" > /dev/full', "sh")
+IN_PART = ("sh", "-c", '{ "$@"; echo "exit $?" >&2; } | head -1', "sh")
 
 
 def records(text):
@@ -39,6 +44,13 @@ def test_hashes_are_asked_for(app, client, database):
     assert {*record} == {"id", "email", "createdAt", "roles", "password", "passwordChangedAt"}
 
 
+def test_hashes_that_nobody_can_be_asked_about_stay(mongo_uri):
+    environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    result = run("authservice", "users", "export", "--with-hashes", through=WITHOUT_STDIN, **environment)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "Error: nobody can be asked here. Use --yes.\n"
+
+
 def test_a_file_is_for_its_owner_and_appears_whole(app, client, tmp_path):
     make_account(client, ALICE)
     path = tmp_path / "users.ndjson"
@@ -55,6 +67,26 @@ def test_a_file_that_cannot_be_written_is_named(app, tmp_path):
     path = tmp_path / "missing" / "users"
     result = call(app, "export", "--output", str(path))
     assert (result.exit_code, result.stderr) == (2, f"Error: {path}: No such file or directory.\n")
+
+
+@pytest.mark.parametrize("count", [1, 500])  # one fits into the buffer, and is written at the end
+def test_a_full_disk_behind_stdout_is_said(database, mongo_uri, count):
+    database.users.insert_many({"email": f"{number}@example.com"} for number in range(count))
+    environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    result = run("authservice", "users", "export", through=TO_FULL_DISK, **environment)
+    assert result.returncode == 2
+    said, *log = result.stderr.splitlines()
+    assert said == "Error: stdout: No space left on device."
+    assert [json.loads(line)["outcome"] for line in log] == ["stopped"]
+
+
+def test_a_reader_who_has_enough_is_no_error(database, mongo_uri):
+    database.users.insert_many({"email": f"{number}@example.com"} for number in range(5_000))
+    environment = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    result = run("authservice", "users", "export", through=IN_PART, **environment)
+    assert len(records(result.stdout)) == 1
+    log, ended = result.stderr.splitlines()
+    assert (json.loads(log)["outcome"], ended) == ("stopped", "exit 1")
 
 
 def test_users_are_in_the_order_of_their_ids_over_all_pages(app, database, monkeypatch):

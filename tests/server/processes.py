@@ -12,6 +12,8 @@ import requests
 from tests.conftest import PASSWORD, bearer
 from tests.service import ROOT, Service
 
+WITHOUT_STDIN = ("sh", "-c", 'exec "$@" <&-', "sh")  # for ``run``
+
 
 def on_directory(directory: Path) -> list[int]:
     """The pids of the embedded database on ``directory``: the keeper, then the server."""
