@@ -15,7 +15,7 @@ from authservice.migration.moved import Profile, Unreadable
 from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store.imports import Fate
 
-_TAKEN = "e-mail taken"
+_REASONS = {Fate.TAKEN: "e-mail taken", Fate.ID_TAKEN: "id taken"}
 _REFUSED = "refused by the database"
 
 
@@ -52,11 +52,11 @@ class Report:
                 self.with_lost_roles += judged.user.lost_roles
                 self.with_unasked_roles += judged.user.unasked_roles
                 self.needs.update([judged.user.needs] if judged.user.needs else [])
-        return _TAKEN if judged.outcome is Fate.TAKEN else None
+        return _REASONS.get(judged.outcome)
 
     @property
     def refused(self) -> int:
-        return self.fates[Fate.TAKEN] + self.reasons.total()
+        return sum(self.fates[fate] for fate in _REASONS) + self.reasons.total()
 
     @property
     def is_empty(self) -> bool:
@@ -70,7 +70,7 @@ class Report:
         rows = [
             ("imported", self.fates[Fate.IMPORTED]),
             ("already here", self.fates[Fate.HERE]),
-            (_TAKEN, self.fates[Fate.TAKEN]),
+            *((name, self.fates[fate]) for fate, name in _REASONS.items() if fate is Fate.TAKEN or self.fates[fate]),
             ("unreadable", self.reasons.total()),
             *((f"  {reason}", count) for reason, count in self.reasons.most_common()),
             ("skipped", self.skipped),
@@ -81,6 +81,8 @@ class Report:
 
     def warnings(self, missing: Collection[Needs]) -> Iterator[str]:
         """``missing``: which needs no setting meets."""
+        if count := self.fates[Fate.ID_TAKEN]:
+            yield f"{_users(count)} the id of an account with another e-mail: not imported. Is it another app's export?"
         for need, count in self.needs.items():
             if need in missing:
                 yield f"{count:,} of the imported cannot sign in before FLASK_{SETTING_OF[need]} is set."
@@ -92,6 +94,10 @@ class Report:
             yield f"{self.with_unasked_roles:,} of the imported have roles, which come only with --roles."
         if not self.has_passwords and self.profile.why_empty:
             yield self.profile.why_empty
+
+
+def _users(count: int) -> str:
+    return "1 user has" if count == 1 else f"{count:,} users have"
 
 
 class Rejects:

@@ -1,11 +1,11 @@
 """Imports users of other stacks, batch by batch: what is here stays as it is, so running it again resumes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from authservice.migration.feed import FaultyExport
 from authservice.migration.moved import Profile, Unreadable
@@ -81,18 +81,20 @@ class Import:
     def _fates(self, users: Sequence[Candidate]) -> list[Fate]:
         if not users:
             return []
-        keys = {*imports.keys_here({user.key for user in users})}
+        keys = imports.keys_here({user.key for user in users})
         ids = imports.ids_here({user.kept_id for user in users if user.kept_id and user.key not in keys})
-        asked = [spelling for user in users if user.key not in keys for spelling in user.spellings]
+        with_id = [keys.get(user.key) or (ids.get(user.kept_id) if user.kept_id else None) for user in users]
+        is_here = [_is_of(user, document) for user, document in zip(users, with_id, strict=True)]
+        asked = [spelling for user, here in zip(users, is_here, strict=True) if not here for spelling in user.spellings]
         taken = {emails.folded(email) for email in imports.taken(asked)} if asked else set()
         fates: list[Fate | None] = []
-        for user in users:
-            if user.key in keys or user.kept_id in ids:
+        for user, document, here in zip(users, with_id, is_here, strict=True):
+            if here:
                 fates.append(Fate.HERE)
             elif any(emails.folded(spelling) in taken for spelling in user.spellings):
                 fates.append(Fate.TAKEN)
             else:
-                fates.append(self._foretold(user))
+                fates.append(Fate.ID_TAKEN if document else self._foretold(user))
         new = [user for user, fate in zip(users, fates, strict=True) if fate is None]
         written = iter(imports.insert([user.document for user in new]) if new else ())
         return [fate or next(written) for fate in fates]
@@ -101,12 +103,27 @@ class Import:
         """None if the write is to decide."""
         if self.seen is None:
             return None
-        if self.seen.has(f"key {user.key}"):
-            return Fate.HERE
-        if not self.seen.add(f"email {emails.folded(user.document['email'])}"):
-            return Fate.TAKEN
-        self.seen.add(f"key {user.key}")
-        return Fate.IMPORTED
+        email = emails.folded(user.document["email"])
+        if self.seen.add(user.key, email):
+            return Fate.IMPORTED
+        holder = self.seen.key_of(email)
+        if holder is None:
+            return Fate.ID_TAKEN
+        return Fate.HERE if holder == user.key else Fate.TAKEN
+
+
+def _is_of(user: Candidate, document: Mapping[str, Any] | None) -> bool:
+    """Whether the document with the user's id is the user's, and not that of a second app that counts from 1 as well.
+
+    A user who has changed the e-mail here had the record's before. A document without an e-mail is nobody else's.
+    """
+    if document is None:
+        return False
+    former = document.get("formerEmails")
+    before = [one.get("email") for one in former if isinstance(one, dict)] if isinstance(former, list) else []
+    had = [email for email in (document.get("email"), *before) if isinstance(email, str)]
+    own = {emails.folded(spelling) for spelling in user.spellings}
+    return not had or any(emails.folded(one) in own or emails.folded(emails.normal_form(one)) in own for one in had)
 
 
 def import_users(profile: Profile, found: Iterable[Found], *, with_roles: bool) -> Iterator[Judged]:

@@ -1,4 +1,4 @@
-"""The keys and e-mails seen so far in an export, for a dry run.
+"""The users seen so far in an export, for a dry run.
 
 They lie on the disk: a million keys need not fit into memory.
 """
@@ -12,15 +12,17 @@ class Seen:
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE seen (value TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, email TEXT UNIQUE) WITHOUT ROWID")
         self._database.execute("BEGIN")
 
-    def add(self, value: str) -> bool:
-        """False if it was there."""
-        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (value,)).rowcount == 1
+    def add(self, key: str, email: str) -> bool:
+        """False if the key or the e-mail was there."""
+        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, email)).rowcount == 1
 
-    def has(self, value: str) -> bool:
-        return self._database.execute("SELECT 1 FROM seen WHERE value = ?", (value,)).fetchone() is not None
+    def key_of(self, email: str) -> str | None:
+        """The key that the e-mail was added with."""
+        found = self._database.execute("SELECT key FROM seen WHERE email = ?", (email,)).fetchone()
+        return found and str(found[0])
 
     def close(self) -> None:
         self._database.close()

@@ -24,6 +24,7 @@ KEY_INDEX = "legacy_key"
 _DUPLICATE_KEY = 11_000
 # In one read. The embedded server compares each document that it finds with all values: 1,000 take 2 s, 100 take 40 ms.
 _ASKED = 100
+_EMAILS = {"email": 1, "formerEmails.email": 1}
 _DOCUMENT_MAX_BYTES = 16_000_000  # MongoDB's own limit is a little above it
 
 
@@ -33,6 +34,7 @@ class Fate(enum.Enum):
     IMPORTED = enum.auto()
     HERE = enum.auto()  # and left as it is
     TAKEN = enum.auto()  # the e-mail
+    ID_TAKEN = enum.auto()  # by an account that has another e-mail
     REFUSED = enum.auto()  # by the database, for example by a validator or a unique index of another stack
 
 
@@ -43,21 +45,21 @@ def build_index() -> None:
 
 
 def keys_here(keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The documents that have one of the keys, with ``_id`` and ``email``."""
+    """The documents that have one of the keys, with ``_id``, ``email`` and what the e-mail was before."""
     found: list[dict[str, Any]] = []
     for asked in _in_parts(keys):
         with patient("keys_here"):
-            found += collection().find({"legacy.key": {"$in": asked}}, {"legacy.key": 1, "email": 1})
+            found += collection().find({"legacy.key": {"$in": asked}}, {"legacy.key": 1, **_EMAILS})
     return {_key(document): document for document in found}
 
 
-def ids_here(ids: Iterable[ObjectId]) -> set[ObjectId]:
-    """Which of the ids have a document."""
+def ids_here(ids: Iterable[ObjectId]) -> dict[ObjectId, dict[str, Any]]:
+    """The documents that have one of the ids, with the same."""
     found: list[dict[str, Any]] = []
     for asked in _in_parts(ids):
         with patient("ids_here"):
-            found += collection().find({"_id": {"$in": asked}}, {"_id": 1})
-    return {document["_id"] for document in found}
+            found += collection().find({"_id": {"$in": asked}}, _EMAILS)
+    return {document["_id"]: document for document in found}
 
 
 def taken(spellings: Iterable[str]) -> list[str]:
@@ -137,14 +139,14 @@ def _fate(
     if fault.get("code") != _DUPLICATE_KEY:
         return Fate.REFUSED
     same = here.get(_key(document))
-    if same and same["_id"] == document["_id"] and _key(document) not in counted:
-        return Fate.IMPORTED
-    # The same user may follow in the batch with another e-mail, and be here by now.
+    if same and same.get("email") == document["email"]:
+        is_own = same["_id"] == document["_id"] and _key(document) not in counted
+        return Fate.IMPORTED if is_own else Fate.HERE
     fields = [*fault.get("keyPattern", ())]
-    if fields == ["email"] and not (same and same["email"] == document["email"]):
+    if fields == ["email"]:
         return Fate.TAKEN
     # Another stack may have unique indexes of its own: a field that all new users lack is a duplicate there.
-    return Fate.HERE if same or fields in (["legacy.key"], ["_id"]) else Fate.REFUSED
+    return Fate.ID_TAKEN if same or fields in (["legacy.key"], ["_id"]) else Fate.REFUSED
 
 
 def _key(document: Mapping[str, Any]) -> str:

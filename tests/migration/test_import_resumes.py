@@ -1,20 +1,24 @@
 """An import can be run again: it writes who is missing, and overwrites nobody."""
 
 import contextlib
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from authservice.migration import importing
 from authservice.store import imports
-from tests.conftest import ALICE
-from tests.migration.importing import HASH, call, imported, ndjson, user, write
+from tests.conftest import ALICE, BOB
+from tests.migration.importing import HASH, call, imported, ndjson, rejected, user, write
 
 
 def test_a_second_run_finds_everybody_and_changes_nothing(app, database, tmp_path):
     export = write(tmp_path, ndjson(user(1), user(2)))
     assert imported(app, export) == {"imported": 2}
-    database.users.update_one({"email": "user1@example.com"}, {"$set": {"password": "changed", "email": ALICE}})
+    former = {"email": "user1@example.com", "until": datetime.now(UTC) - timedelta(days=1)}
+    changed = {"password": "changed", "email": ALICE, "formerEmails": [former]}
+    database.users.update_one({"email": "user1@example.com"}, {"$set": changed})
     before = [*database.users.find()]
     assert imported(app, export) == {"already here": 2}
     assert [*database.users.find()] == before
@@ -26,15 +30,46 @@ def test_users_who_came_later_are_added(app, tmp_path):
     assert imported(app, export) == {"imported": 2, "already here": 1}
 
 
-def test_the_same_user_twice_in_an_export_counts_once(app, tmp_path, monkeypatch):
-    for size in (1_000, 1):
-        monkeypatch.setattr(importing, "BATCH", size)
-        for number in (1, "5c0dc18d349bc9479600c171"):
-            one = user(f"{number}{size}") if number == 1 else {**user(size), "id": number}
-            again = {**one, "email": f"other{number}{size}@example.com"}
-            table = imported(app, write(tmp_path, ndjson(one, one, again)))
-            assert table.pop("already here") in (2, 3)
-            assert table in ({"imported": 1}, {})
+@pytest.mark.parametrize("size", [1, 1_000])
+@pytest.mark.parametrize("known", ["u1", "5c0dc18d349bc9479600c171"])
+def test_the_same_user_twice_in_an_export_counts_once(app, tmp_path, monkeypatch, known, size):
+    monkeypatch.setattr(importing, "BATCH", size)
+    export = write(tmp_path, ndjson(user(1, id=known), user(1, id=known)))
+    for options in (("--dry-run",), ()):
+        assert imported(app, export, options=options) == {"imported": 1, "already here": 1}
+
+
+@pytest.mark.parametrize("size", [1, 1_000])
+@pytest.mark.parametrize("known", ["u1", "5c0dc18d349bc9479600c171"])
+def test_two_users_of_an_export_with_one_id_are_not_one_user(app, database, tmp_path, monkeypatch, known, size):
+    monkeypatch.setattr(importing, "BATCH", size)
+    records = [user(1, id=known), user(2), user(3, id=known), user(2, id=known), user(1, id=known)]
+    export, path = write(tmp_path, ndjson(*records)), tmp_path / "rejects"
+    here = {"imported": 2, "already here": 1}
+    for options, table in (
+        (("--dry-run",), here),
+        ((), here),
+        (("--dry-run",), {"already here": 3}),
+        ((), {"already here": 3}),
+    ):
+        got = imported(app, export, exit_code=1, options=(*options, "--rejects", str(path)))
+        assert got == {**table, "id taken": 1, "e-mail taken": 1}
+        assert rejected(path) == [{"line": 3, "reason": "id taken"}, {"line": 4, "reason": "e-mail taken"}]
+    assert sorted(database.users.distinct("email")) == ["user1@example.com", "user2@example.com"]
+
+
+def test_a_second_app_of_the_same_stack_is_not_the_first(app, database, tmp_path):
+    """Tables count their rows from 1."""
+    assert imported(app, write(tmp_path, f"id,email,password\n1,{ALICE},{HASH}\n"), profile="laravel") == {
+        "imported": 1
+    }
+    other = write(tmp_path, f"id,email,password\n1,{BOB},{HASH}\n2,carl@example.com,{HASH}\n")
+    for options in (("--dry-run",), ()):
+        table = imported(app, other, profile="laravel", exit_code=1, options=options)
+        assert table == {"imported": 1, "id taken": 1}
+    assert sorted(database.users.distinct("email")) == [ALICE, "carl@example.com"]
+    result = call(app, "import", "--from", "laravel", other)
+    assert "Note: 1 user has the id of an account with another e-mail" in result.stderr
 
 
 def test_a_write_that_the_driver_repeats_counts_once(app, database, tmp_path, monkeypatch):
@@ -81,6 +116,21 @@ def test_a_user_whose_document_is_here_is_already_here(app, database, tmp_path):
     one = {**user(1), "id": str(inserted.inserted_id)}
     assert imported(app, write(tmp_path, ndjson(one))) == {"already here": 1}
     assert {*database.users.find_one()} == {"_id", "email", "password"}
+
+
+@pytest.mark.parametrize("email", [" User1@Example.com", "user1@xn--bcher-kva.example.com", None, ["x@example.com"]])
+def test_its_email_may_be_spelled_otherwise_or_be_elsewhere(app, database, tmp_path, email):
+    there = "user1@bücher.example.com" if isinstance(email, str) and "xn--" in email else "user1@example.com"
+    inserted = database.users.insert_one({"email": email})
+    one = {**user(1), "id": str(inserted.inserted_id), "email": there}
+    assert imported(app, write(tmp_path, ndjson(one))) == {"already here": 1}
+
+
+def test_a_document_of_another_user_with_the_same_id_is_not_the_users(app, database, tmp_path):
+    inserted = database.users.insert_one({"email": BOB})
+    one = {**user(1), "id": str(inserted.inserted_id)}
+    for options in (("--dry-run",), ()):
+        assert imported(app, write(tmp_path, ndjson(one)), exit_code=1, options=options) == {"id taken": 1}
 
 
 def test_the_index_is_there_before_the_first_write(app, database, tmp_path):
