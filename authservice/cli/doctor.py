@@ -93,14 +93,21 @@ def _is_embedded(uri: str | None) -> bool:
 
 def _lines(hashes: Hashes, findings: list[Finding]) -> Iterator[str]:
     read = "all of them" if hashes.is_whole else f"a random sample of {hashes.sampled:,}"
-    yield f"{hashes.users:,} users. Formats of their passwords, by {read}:"
+    formats = f"{hashes.users:,} users. Formats of their passwords, by {read}:"
+    yield "1 user. Format of the password:" if hashes.users == 1 else formats
     for row in hashes.rows():
         whose = ", of this service" if row.is_ours else ""
         cost = f", {row.cost}" if row.cost else ""
         yield f"  {row.number / hashes.sampled:>6.1%} {row.number:>9,}  {row.format}{cost}{whose}"
     for finding in findings:
-        ids = f": {', '.join(finding.ids)}" if finding.ids else ""
-        yield f"{finding.verdict:<7}  {finding.about}: {finding.sentence}{ids}"
+        yield f"{finding.verdict:<7}  {finding.about}: {finding.sentence}{_named(finding)}"
+
+
+def _named(finding: Finding) -> str:
+    if not finding.ids:
+        return ""
+    more = (finding.number or 0) - len(finding.ids)
+    return f": {', '.join(finding.ids)}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _as_json(hashes: Hashes, findings: list[Finding]) -> dict[str, Any]:

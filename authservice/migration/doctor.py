@@ -12,20 +12,23 @@ from authservice.store import surveys
 from authservice.store.client import ping
 from authservice.store.email_changes import NO_PASSWORD_MATCHES
 from authservice.store.surveys import IDS_MAX, Surveyed
+from authservice.store.users import StoredPassword
 
 SAMPLE = 10_000
+_DEVISES_FIELD = "encrypted_password"  # Devise knows no other name
 
 Verdict = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """``ids`` are of documents that it is about: the first ones, if there are many."""
+    """``number``: how many documents it is about. ``ids`` are theirs: the first ones, if there are many."""
 
     verdict: Verdict
     about: str
     sentence: str
     ids: tuple[str, ...] = ()
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Hashes:
             return
         scheme, parsed = read
         self.counted[scheme, parsed.cost, not surveyed.stored.is_legacy] += 1
-        if parsed.needs and scheme != "bcrypt":
+        if parsed.needs and (scheme != "bcrypt" or _is_devises(surveyed.stored)):
             self.needs[parsed.needs, scheme] += 1
         self.compare(parsed, scheme)
 
@@ -103,19 +106,42 @@ def _read(stored: object) -> tuple[str, legacy.LegacyHash] | None:
     return None if parsed is None else ("bcrypt" if plain else parsed.scheme, parsed)
 
 
+def _is_devises(stored: StoredPassword) -> bool:
+    """Without a pepper here, a hash in Devise's own field reads as plain bcrypt, whatever Devise has."""
+    return stored.theirs is not None and stored.theirs[0] == _DEVISES_FIELD
+
+
 def of_hashes(found: Hashes, settings: Mapping[str, Any]) -> Iterator[Finding]:
     read = f"all {found.users:,}" if found.is_whole else f"a sample of {found.sampled:,} of {found.users:,}"
-    if found.unreadable:
-        sentence = "their passwords are in no format that this service reads, or cost more than it allows"
-        yield Finding("warning", "hashes", sentence, tuple(found.unreadable[:IDS_MAX]))
+    if number := len(found.unreadable):
+        passwords = "has a password" if number == 1 else "have passwords"
+        cost = "costs" if number == 1 else "cost"
+        sentence = (
+            f"{_of_sample(number, found)} {passwords} in no format that this service reads, or that {cost} more than "
+            "it allows"
+        )
+        yield Finding("warning", "hashes", sentence, tuple(found.unreadable[:IDS_MAX]), number)
     else:
         yield Finding("ok", "hashes", f"every hash looked at can be checked: {read}")
     yield _of_dearest(found, settings["BCRYPT_LOG_ROUNDS"])
     for (needs, scheme), number in sorted(found.needs.items()):
         if settings[SETTING_OF[needs]] is None:
-            # Devise works without a pepper too; the other schemes never match without their key.
-            verdict: Verdict = "warning" if scheme.startswith("devise") else "error"
-            yield Finding(verdict, "keys", f"{number:,} of those looked at need FLASK_{SETTING_OF[needs]} ({scheme})")
+            yield _of_key(f"FLASK_{SETTING_OF[needs]}", scheme, number, found)
+
+
+def _of_key(setting: str, scheme: str, number: int, found: Hashes) -> Finding:
+    """Devise works without a pepper too; the other schemes never match without their key."""
+    hashes = "has a hash" if number == 1 else "have hashes"
+    whose = f"{_of_sample(number, found)} {hashes}"
+    if scheme == "bcrypt" or scheme.startswith("devise"):
+        sentence = f"{whose} of Devise ({scheme}): if Devise has a pepper, set {setting}"
+        return Finding("warning", "keys", sentence, number=number)
+    need = "needs" if number == 1 else "need"
+    return Finding("error", "keys", f"{whose} that {need} {setting} ({scheme})", number=number)
+
+
+def _of_sample(number: int, found: Hashes) -> str:
+    return f"{number:,} of the {found.sampled:,} user{'' if found.sampled == 1 else 's'} looked at"
 
 
 def _of_dearest(found: Hashes, our_cost: int) -> Finding:

@@ -137,7 +137,7 @@ def test_a_terminal_shows_how_far_it_is(database, mongo_uri):
     os.close(theirs)
     shown = os.read(ours, 65_536).decode()
     os.close(ours)
-    assert ended.stdout.startswith(b"1 users.")
+    assert ended.stdout.startswith(b"1 user.")
     for step in ("counting users", "reading hashes", "looking for e-mails", "looking at clock", "100%"):
         assert step in shown
 

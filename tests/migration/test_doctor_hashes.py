@@ -15,10 +15,13 @@ from tests.migration.examining import (
     FLASK_SECURITY,
     PBKDF2,
     PRODUCTION,
+    about,
     examine,
     findings,
     insert,
 )
+
+IF_DEVISE = "if Devise has a pepper, set FLASK_LEGACY_PEPPER"
 
 
 @pytest.fixture
@@ -106,3 +109,78 @@ def test_the_hashes_of_another_apps_field_are_looked_at(healthy, make_app, datab
     database.users.update_one({}, {"$set": {"theirs": BCRYPT}, "$unset": {"password": ""}})
     _, said = examine(make_app(USERS_FIELDS="password=theirs"))
     assert [row["format"] for row in said["hashes"]] == ["bcrypt"]
+
+
+def test_it_says_whose_passwords_nobody_can_use_and_how_many_of_how_many(healthy, database):
+    insert(database, "plain text", 1, BCRYPT)
+    (finding,) = about(examine(healthy)[1], "hashes")
+    assert finding["number"] == 2
+    assert finding["sentence"] == (
+        "2 of the 3 users looked at have passwords in no format that this service reads, or that cost more than it "
+        "allows"
+    )
+    database.users.delete_one({"password": 1})
+    (finding,) = about(examine(healthy)[1], "hashes")
+    assert (finding["number"], finding["sentence"].split(" in no format")[0]) == (
+        1,
+        "1 of the 2 users looked at has a password",
+    )
+
+
+@pytest.mark.parametrize(
+    ("passwords", "sentence"),
+    [
+        ([DEVISE], f"1 of the 1 user looked at has a hash of Devise (devise-bcrypt): {IF_DEVISE}"),
+        (
+            [DEVISE] * 2,
+            f"2 of the 2 users looked at have hashes of Devise (devise-bcrypt): {IF_DEVISE}",
+        ),
+        (
+            [FLASK_SECURITY, BCRYPT],
+            "1 of the 2 users looked at has a hash that needs FLASK_LEGACY_PEPPER (flask-security-bcrypt)",
+        ),
+        (
+            [FLASK_SECURITY] * 3,
+            "3 of the 3 users looked at have hashes that need FLASK_LEGACY_PEPPER (flask-security-bcrypt)",
+        ),
+    ],
+    ids=["one of Devise", "two of Devise", "one of Flask-Security", "three of Flask-Security"],
+)
+def test_it_says_how_many_need_a_key(make_app, healthy, database, passwords, sentence):
+    insert(database, *passwords)
+    (finding,) = about(examine(make_app(BCRYPT_LOG_ROUNDS=12))[1], "keys")
+    assert finding["sentence"] == sentence
+    assert finding["number"] == passwords.count(passwords[0])
+
+
+def test_devises_users_in_place_may_need_a_pepper(make_app, healthy, database):
+    insert(database, None, None)
+    database.users.update_many({}, {"$set": {"encrypted_password": BCRYPT}, "$unset": {"password": ""}})
+    code, said = examine(make_app(USERS_FIELDS="password=encrypted_password"))
+    (finding,) = about(said, "keys")
+    assert (code, finding["verdict"], finding["number"]) == (1, "warning", 2)
+    assert finding["sentence"] == f"2 of the 2 users looked at have hashes of Devise (bcrypt): {IF_DEVISE}"
+    code, said = examine(make_app(USERS_FIELDS="password=encrypted_password", LEGACY_PEPPER="pepper"))
+    assert (code, about(said, "keys")) == (0, [])
+
+
+def test_bcrypt_of_another_stack_in_place_needs_no_pepper(make_app, healthy, database):
+    insert(database, None)
+    database.users.update_one({}, {"$set": {"theirs": BCRYPT}, "$unset": {"password": ""}})
+    code, said = examine(make_app(USERS_FIELDS="password=theirs"))
+    assert (code, about(said, "keys")) == (0, [])
+
+
+def test_one_user_is_written_in_the_singular(healthy, database):
+    insert(database, BCRYPT)
+    ended = healthy.test_cli_runner().invoke(args=["doctor"])
+    assert ended.stdout.splitlines()[0] == "1 user. Format of the password:"
+
+
+def test_it_says_how_many_more_there_are_than_it_names(healthy, database):
+    ids = insert(database, *["plain text"] * 23)
+    ended = healthy.test_cli_runner().invoke(args=["doctor"])
+    (line,) = [line for line in ended.stdout.splitlines() if " hashes: " in line]
+    named, more = line.rpartition("allows: ")[2].split(" and ")
+    assert (len(named.split(", ")), more) == (20, "3 more")
+    assert {*named.split(", ")} < {*ids}
