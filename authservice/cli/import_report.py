@@ -12,10 +12,13 @@ from typing import TextIO
 
 from authservice.migration.importing import Judged
 from authservice.migration.moved import Profile, Unreadable
+from authservice.migration.preparing import Candidate
+from authservice.security.legacy import encode
 from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store.imports import Fate
 
 _REASONS = {Fate.TAKEN: "e-mail taken", Fate.ID_TAKEN: "id taken"}
+_GRANT = "authservice users grant EMAIL ROLE"
 _REFUSED = "refused by the database"
 
 
@@ -30,7 +33,9 @@ class Report:
     without_password: int = 0  # of the imported, as the next ones
     with_lost_roles: int = 0
     with_unasked_roles: int = 0
+    with_roles_here: int = 0  # of those already here, if roles were asked for
     needs: Counter[Needs] = field(default_factory=Counter)
+    of_devise: int = 0  # they need the pepper, if there is one
     has_passwords: bool = False
 
     def count(self, judged: Judged) -> str | None:
@@ -51,8 +56,16 @@ class Report:
                 self.without_password += not judged.user.has_password
                 self.with_lost_roles += judged.user.lost_roles
                 self.with_unasked_roles += judged.user.unasked_roles
-                self.needs.update([judged.user.needs] if judged.user.needs else [])
+                self._count_needs(judged.user)
+            elif judged.outcome is Fate.HERE:
+                self.with_roles_here += bool(judged.user.document["roles"]) or judged.user.lost_roles
         return _REASONS.get(judged.outcome)
+
+    def _count_needs(self, user: Candidate) -> None:
+        if user.document["password"].startswith(encode.devise("")):
+            self.of_devise += 1
+        elif user.needs:
+            self.needs[user.needs] += 1
 
     @property
     def refused(self) -> int:
@@ -82,22 +95,35 @@ class Report:
     def warnings(self, missing: Collection[Needs]) -> Iterator[str]:
         """``missing``: which needs no setting meets."""
         if count := self.fates[Fate.ID_TAKEN]:
-            yield f"{_users(count)} the id of an account with another e-mail: not imported. Is it another app's export?"
+            have = _counted(count, "user has", "users have")
+            yield f"{have} the id of an account with another e-mail: not imported. Is it another app's export?"
         for need, count in self.needs.items():
             if need in missing:
                 yield f"{count:,} of the imported cannot sign in before FLASK_{SETTING_OF[need]} is set."
+        if self.of_devise and "pepper" in missing:
+            have = _counted(self.of_devise, "of the imported has a hash", "of the imported have hashes")
+            yield f"{have} of Devise: if Devise has a pepper, set FLASK_{SETTING_OF['pepper']}."
         if self.without_password:
-            yield f"{self.without_password:,} of the imported have no password: they set one by mail."
+            yield f"{_have(self.without_password)} no password: they set one by mail."
         if self.with_lost_roles:
-            yield f"{self.with_lost_roles:,} of the imported have roles whose names do not fit here: left out."
+            yield f"{_have(self.with_lost_roles)} roles whose names do not fit here: left out."
         if self.with_unasked_roles:
-            yield f"{self.with_unasked_roles:,} of the imported have roles, which come only with --roles."
+            come = "roles, which come only with --roles, and only at the first import"
+            yield f"{_have(self.with_unasked_roles)} {come}. Later: {_GRANT}."
+        if self.with_roles_here:
+            have = _counted(self.with_roles_here, "of the users already here has", "of the users already here have")
+            leaves = "An import leaves their roles here as they are"
+            yield f"{have} roles in the export. {leaves}. If they lack some: {_GRANT}."
         if not self.has_passwords and self.profile.why_empty:
             yield self.profile.why_empty
 
 
-def _users(count: int) -> str:
-    return "1 user has" if count == 1 else f"{count:,} users have"
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def _have(count: int) -> str:
+    return _counted(count, "of the imported has", "of the imported have")
 
 
 class Rejects:

@@ -11,7 +11,7 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """``fraction`` tells how much is done; None if that is not known."""
+    """``what`` is a plural with an s. ``fraction`` tells how much is done; None if that is not known."""
 
     def __init__(self, what: str, fraction: Callable[[], float | None]) -> None:
         self._what, self._fraction = what, fraction
@@ -30,7 +30,8 @@ class Progress:
             click.echo(_CLEAR_LINE, nl=False, err=True)
 
     def _line(self, seconds: float) -> str:
-        line = f"{self._count:,} {self._what}  {self._count / max(seconds, 0.001):,.0f}/s"
+        what = self._what.removesuffix("s") if self._count == 1 else self._what
+        line = f"{self._count:,} {what}  {self._count / max(seconds, 0.001):,.0f}/s"
         fraction = self._fraction()
         if not fraction:
             return line

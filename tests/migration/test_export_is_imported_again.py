@@ -80,7 +80,7 @@ def test_users_without_hashes_come_without_passwords(app, client, moved, tmp_pat
     export = write(tmp_path, exported(app))
     result = call(moved, "import", "--from", "authservice", export)
     assert table_of(result.stdout) == {"imported": 1}
-    assert "1 of the imported have no password: they set one by mail." in result.stderr
+    assert "1 of the imported has no password: they set one by mail." in result.stderr
     refused = moved.test_client().post("/auth", json={"email": ALICE, "password": PASSWORD})
     assert refused.status_code == 401
 

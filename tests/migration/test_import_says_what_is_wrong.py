@@ -3,7 +3,7 @@
 import pytest
 
 from authservice.migration.profiles import PROFILES
-from tests.migration.importing import HASH, call, ndjson, user, write
+from tests.migration.importing import HASH, call, imported, ndjson, user, write
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are(app, tmp_path):
@@ -58,6 +58,18 @@ def test_a_setting_that_hashes_need_is_named(app, make_app, tmp_path):
     assert (done.exit_code, "FLASK_LEGACY_PEPPER" in done.stderr) == (0, False)
 
 
+def test_devise_may_have_no_pepper(app, make_app, tmp_path):
+    """Nothing in a hash tells."""
+    records = [
+        {"_id": f"u{number}", "email": f"u{number}@example.com", "encrypted_password": HASH} for number in (1, 2)
+    ]
+    for number, have in ((1, "1 of the imported has a hash"), (2, "2 of the imported have hashes")):
+        export = write(tmp_path, ndjson(*records[:number]))
+        dry = call(app, "import", "--from", "devise", export, "--dry-run")
+        assert dry.stderr == f"Note: {have} of Devise: if Devise has a pepper, set FLASK_LEGACY_PEPPER.\n"
+    assert call(make_app(LEGACY_PEPPER="pepper"), "import", "--from", "devise", export, "--dry-run").stderr == ""
+
+
 def test_an_export_without_passwords_is_explained(app, tmp_path):
     profile = next(profile for profile in PROFILES.values() if profile.why_empty)
     done = call(app, "import", "--from", profile.name, write(tmp_path, "[]" if not profile.array else '{"x": 1}'))
@@ -66,9 +78,25 @@ def test_an_export_without_passwords_is_explained(app, tmp_path):
 
 def test_roles_that_were_not_asked_for_are_counted(app, tmp_path):
     export = write(tmp_path, ndjson(user(1, roles=["editor"]), user(2), user(3, roles=["admin", "editor"])))
-    note = "Note: 2 of the imported have roles, which come only with --roles.\n"
+    note = (
+        "Note: 2 of the imported have roles, which come only with --roles, and only at the first import. Later: "
+        "authservice users grant EMAIL ROLE.\n"
+    )
     for options, is_said in ((["--dry-run"], True), (["--dry-run", "--roles"], False), ([], True)):
         assert (note in call(app, "import", "--from", "nestjs", export, *options).stderr) == is_said
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_roles_of_users_who_are_here_stay_as_they_are(app, database, tmp_path, options):
+    export = write(tmp_path, ndjson(user(1, roles=["editor"]), user(2), user(3, roles=["Chief Editor"])))
+    imported(app, export)
+    result = call(app, "import", "--from", "nestjs", export, "--roles", *options)
+    assert result.stderr.splitlines()[-1] == (
+        "Note: 2 of the users already here have roles in the export. An import leaves their roles here as they are. "
+        "If they lack some: authservice users grant EMAIL ROLE."
+    )
+    assert "roles" not in call(app, "import", "--from", "nestjs", export, *options).stderr
+    assert [one["roles"] for one in database.users.find()] == [[]] * 3
 
 
 def test_an_empty_file_is_named_and_nothing_else_is_said(app, tmp_path):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+from authservice.cli import progress
 from tests.conftest import SECRET
 from tests.migration.importing import call, ndjson, user, write
 from tests.service import ROOT
@@ -15,6 +16,18 @@ def test_no_progress_is_written_to_what_is_no_terminal(app, tmp_path):
     result = call(app, "import", "--from", "nestjs", write(tmp_path, ndjson(*map(user, range(50)))))
     assert "\r" not in result.output
     assert "/s" not in result.output
+
+
+def test_one_record_is_one(monkeypatch):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    shown = []
+    monkeypatch.setattr(progress.click, "echo", lambda line, **_: shown.append(line.strip()))
+    monkeypatch.setattr(progress, "_EVERY_SECONDS", 0.0)
+    bar = progress.Progress("records", lambda: None)
+    bar.add()
+    bar.add()
+    assert [re.sub(r"^\x1b\[K|  .*", "", line) for line in shown] == ["1 record", "2 records"]
 
 
 def test_a_terminal_sees_count_rate_and_time_left(mongo_uri, tmp_path):

@@ -45,12 +45,12 @@ def test_roles_come_with_an_option_if_their_names_fit(app, database, tmp_path):
     export = write(tmp_path, ndjson(user(1, roles=["admin", "Chief Editor", *(f"r{number}" for number in range(40))])))
     result = call(app, "import", "--from", "nestjs", export, "--roles")
     assert database.users.find_one()["roles"] == ["admin", *(f"r{number}" for number in range(31))]
-    assert "1 of the imported have roles whose names do not fit here: left out." in result.stderr
+    assert "1 of the imported has roles whose names do not fit here: left out." in result.stderr
 
 
 def test_no_password_matches_nothing(app, database, tmp_path):
     result = call(app, "import", "--from", "nestjs", write(tmp_path, ndjson(user(1, password=None))))
-    assert "1 of the imported have no password: they set one by mail." in result.stderr
+    assert "1 of the imported has no password: they set one by mail." in result.stderr
     assert database.users.find_one()["password"] == "!"
 
 
