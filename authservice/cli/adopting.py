@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from authservice.cli import EXIT_REFUSED, given, printable, users
+from authservice.cli import EXIT_BAD_INPUT, EXIT_REFUSED, given, printable, users
 from authservice.cli.progress import Progress
 from authservice.migration import adopting, adoption_plan, undoing
 from authservice.migration.adopting import Outcome
@@ -41,18 +41,21 @@ _EFFECTS = {
     is_flag=True,
     help="Rename fields of the other app that have a name of ours, such as sessions and roles.",
 )
+@click.option("--without-passwords", is_flag=True, help="Go on if no user at all has a password.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @users.reporting
-def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool) -> None:
+def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, without_passwords: bool, yes: bool) -> None:
     """Make the users of another stack ours, in FLASK_USERS_COLLECTION itself. Says what it would write, and asks first.
 
     It can be run again, after a stop or for users who came later, and be undone with --undo.
 
-    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong or
-    nobody could be asked, 3 the database does not answer.
+    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong, nobody
+    could be asked or no user has a password, 3 the database does not answer.
     """
     if undo and rename_sessions:
         raise click.UsageError("--undo knows what was renamed. Leave --rename-sessions out.")
+    if undo and without_passwords:
+        raise click.UsageError("--undo needs no --without-passwords.")
     profile = PROFILES[name]
     ping()
     if undo:
@@ -61,9 +64,17 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
     with _progress("documents read") as progress:
         plan = adoption_plan.look(profile, progress)
     _print(_lines_of(plan))
+    if plan.would and not plan.finds_passwords and not without_passwords:
+        _refuse(
+            f"by {profile.title}, not one of them has a password. Is --from right? "
+            "If they have none there, add --without-passwords.",
+            EXIT_BAD_INPUT,
+        )
     if plan.renamed and not rename_sessions:
         renamed = ", ".join(f"{old} to {new}" for old, new in plan.renamed)
-        _refuse(f"Some documents use our field names for something else. --rename-sessions renames {renamed}.")
+        _refuse(
+            f"Some documents use our field names for something else. --rename-sessions renames {renamed}.", EXIT_REFUSED
+        )
     todo = plan.would + plan.unfinished
     if todo and not dry_run:
         if not yes:
@@ -112,15 +123,31 @@ def _fields_of(plan: Plan) -> Iterator[str]:
     if theirs := +plan.theirs:
         yield f"Fields of the other app that count here too: {_counted(theirs)}"
     if plan.moves:
-        yield (
-            f"{plan.moves:,} have an id that is no ObjectId. Each becomes a new document, and the old one moves to "
-            f"{adopted.name()}. Stop the other app before."
+        they_become = "1 has an id that is no ObjectId. It becomes"
+        if plan.moves > 1:
+            they_become = f"{plan.moves:,} have an id that is no ObjectId. Each becomes"
+        yield f"{they_become} a new document, and the old one moves to {adopted.name()}. Stop the other app before."
+    if plan.without_password:
+        they_set = (
+            "1 has no password and sets"
+            if plan.without_password == 1
+            else (f"{plan.without_password:,} have no password and set")
         )
-    for needed, count in (+plan.needs).items():
-        if not current_state().settings.get(SETTING_OF[needed]):
-            yield f"{count:,} can sign in only with FLASK_{SETTING_OF[needed]}, which is not set."
+        yield f"{they_set} one by mail."
+    yield from _missing_settings(plan)
     yield "Every other field stays as it is."
     yield "Afterwards change e-mails here only: one that the other app changes would still count as verified."
+
+
+def _missing_settings(plan: Plan) -> Iterator[str]:
+    for needed, count in (+plan.needs).items():
+        setting = SETTING_OF[needed]
+        if current_state().settings.get(setting):
+            continue
+        if plan.profile.name == "devise":  # it has no pepper by default, and its hashes do not tell
+            yield f"If Devise has a pepper, {count:,} can sign in only with FLASK_{setting}, which is not set."
+        else:
+            yield f"{count:,} can sign in only with FLASK_{setting}, which is not set."
 
 
 def _lines_of_undo(plan: UndoPlan) -> Iterator[str]:
@@ -162,9 +189,9 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(printable(line))
 
 
-def _refuse(sentence: str) -> None:
+def _refuse(sentence: str, code: int) -> None:
     click.echo(f"Error: {sentence}", err=True)
-    sys.exit(EXIT_REFUSED)
+    sys.exit(code)
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
         progress.end()
         audit.record("export_users", outcome, target_id=None, users=done, hashes=with_hashes)
     if left_out:
-        _note(f"{left_out:,} documents left out: they have no e-mail, or an id that is no ObjectId.")
+        they_have = "1 document left out: it has" if left_out == 1 else f"{left_out:,} documents left out: they have"
+        _note(f"{they_have} no e-mail, or an id that is no ObjectId.")
     if not with_hashes:
         _note("Passwords, second factors and passkeys come along only with --with-hashes.")
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from authservice.migration.adoption import Adoption, adoption_of, is_from_here
+from authservice.migration.adoption import Adoption, adoption_of, is_adopted, is_from_here
 from authservice.migration.moved import Profile, Unreadable
 from authservice.security import emails, legacy
 from authservice.security.legacy.legacy_hash import Needs
@@ -30,6 +30,8 @@ class Plan:
     ``written``, ``replaced``, ``renamed`` and ``theirs`` count documents by the name of a field: of ours; of theirs
     that gets a value of ours; of theirs that gets another name; of theirs that this service reads as its own.
     ``contested``: e-mails that several documents have, with the ids of these.
+    ``finds_passwords``: whether the profile finds one in any document, or found one when it was adopted. If it finds
+    none, it may be the wrong profile.
     """
 
     profile: Profile
@@ -39,6 +41,8 @@ class Plan:
     here: int = 0
     unfinished: int = 0
     without_email: int = 0
+    without_password: int = 0
+    finds_passwords: bool = False
     written: Counter[str] = field(default_factory=Counter)
     replaced: Counter[str] = field(default_factory=Counter)
     renamed: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -69,9 +73,11 @@ class Plan:
     def _count(self, stored: Stored, found: Adoption | Unreadable | None) -> None:
         if found is None:
             self.here += is_from_here(stored.fields)
+            self.finds_passwords |= self._was_found_with_password(stored)
             self.without_email += stored.fields.get("email") is None
         elif isinstance(found, Adoption):
             self._count_adoption(stored, found, 1)
+            self.finds_passwords |= found.user.password is not None
         else:
             self.without_email += stored.fields.get("email") is None
             self.unreadable[found.reason] += 1
@@ -79,10 +85,14 @@ class Plan:
             if len(ids) < IDS_SHOWN:
                 ids.append(stored.id)
 
+    def _was_found_with_password(self, stored: Stored) -> bool:
+        return is_adopted(self.profile, stored.fields) and isinstance(stored.fields.get("password"), str)
+
     def _count_adoption(self, stored: Stored, found: Adoption, step: int) -> None:
         """``step``: -1 takes it back."""
         self.would += step
         self.moves += 0 if stored.has_usable_id else step
+        self.without_password += step if found.user.password is None else 0
         renamed = found.legacy.get("renamed", {})
         self.renamed.update(dict.fromkeys(renamed.items(), step))
         for name in found.wrote.keys() - {*renamed, *renamed.values()}:

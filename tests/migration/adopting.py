@@ -27,10 +27,11 @@ def adopt(app: Flask, stack: str, *options: str, stdin: str = "") -> Result:
     return app.test_cli_runner().invoke(args=["users", "adopt", "--from", stack, *options], input=stdin)
 
 
-def require_done(result: Result, count: int, done: str = "adopted", *, all_in: bool = True, asked: str = "") -> None:
+def require_done(result: Result, count: int, done: str = "adopted", *, all_in: bool = True, asked: str = "") -> Result:
     """``all_in``: no document stays out, because another has its e-mail or it is unreadable."""
     assert (result.exit_code, result.stderr) == (0 if all_in else 1, asked)
     assert result.stdout.endswith(f"\n{count} {done}.\n")
+    return result
 
 
 def bcrypted(secret: str) -> str:

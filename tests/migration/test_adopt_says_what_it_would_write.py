@@ -1,10 +1,13 @@
 """``users adopt`` says what it would write, and asks. Until the answer is yes it changes no byte."""
 
+import json
+
 import pytest
 from bson import ObjectId
 
-from tests.conftest import ALICE, BOB, PASSWORD, make_account
-from tests.migration.adopting import METEOR_ID, adopt, contents, meteor, nestjs, payload, require_done
+from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, make_account
+from tests.migration.adopting import METEOR_ID, adopt, bcrypted, contents, meteor, nestjs, payload, require_done
+from tests.migration.golden_hashes import FOLDER
 
 NORMAL_FORM = "email (written in normal form; the other app then finds the user only by that spelling)"
 
@@ -101,14 +104,78 @@ def test_an_undo_says_it_too_and_a_dry_run_or_a_no_changes_no_byte(app, database
     assert contents(database) == before, "only those of the named stack"
 
 
-def test_documents_that_move_are_announced(app, database):
-    database.users.insert_many([meteor(ALICE, METEOR_ID), meteor(BOB)])
+@pytest.mark.parametrize(
+    ("emails", "said"),
+    [
+        ([ALICE], "1 has an id that is no ObjectId. It becomes a new document"),
+        ([ALICE, CHARLIE], "2 have an id that is no ObjectId. Each becomes a new document"),
+    ],
+)
+def test_documents_that_move_are_announced(app, database, emails, said):
+    database.users.insert_many([meteor(email, f"{METEOR_ID}{email}") for email in emails] + [meteor(BOB)])
     result = adopt(app, "meteor", "--dry-run")
     assert result.exit_code == 0
-    assert (
-        "1 have an id that is no ObjectId. Each becomes a new document, and the old one moves to users_adopted. "
-        "Stop the other app before.\n"
-    ) in result.stdout
+    assert f"\n{said}, and the old one moves to users_adopted. Stop the other app before.\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "1 has no password and sets one by mail."), (2, "2 have no password and set one by mail.")],
+)
+def test_users_without_a_password_are_counted(app, database, count, said):
+    without = [nestjs(f"{number}@example.com", password=None) for number in range(count)]
+    database.users.insert_many([nestjs(ALICE), *without])
+    assert f"\n{said}\n" in require_done(adopt(app, "nestjs", "--yes"), 1 + count).stdout
+    assert "no password" not in adopt(app, "nestjs", "--dry-run").stdout
+
+
+@pytest.mark.parametrize("options", [["--yes"], ["--dry-run"], []])
+def test_a_profile_that_finds_no_password_at_all_is_refused(app, database, options):
+    """passport-local-mongoose keeps it in hash and salt."""
+    others = [{"_id": ObjectId(), "email": email, "salt": "5f" * 32, "hash": "a1" * 512} for email in (ALICE, BOB)]
+    database.users.insert_many(others)
+    before = contents(database)
+    result = adopt(app, "nestjs", *options)
+    assert result.exit_code == 2
+    assert "\n2 have no password and set one by mail.\n" in result.stdout
+    assert result.stderr == (
+        "Error: by NestJS with Mongoose, not one of them has a password. Is --from right? "
+        "If they have none there, add --without-passwords.\n"
+    )
+    assert contents(database) == before
+    require_done(adopt(app, "passport-local-mongoose", "--yes"), 2)
+
+
+def test_users_who_have_no_password_there_are_adopted_if_asked_for(app, database):
+    database.users.insert_many([nestjs(ALICE, password=None), nestjs(BOB, password=None)])
+    require_done(adopt(app, "nestjs", "--yes", "--without-passwords"), 2)
+
+
+@pytest.mark.parametrize("known", ["adopted before", "contested"])
+def test_one_password_shows_that_the_profile_is_right(app, database, known):
+    database.users.insert_one(nestjs(ALICE))
+    if known == "adopted before":
+        require_done(adopt(app, "nestjs", "--yes"), 1)
+    else:
+        database.users.insert_one(nestjs("Alice@Example.com"))
+    database.users.insert_one(nestjs(BOB, password=None))
+    require_done(adopt(app, "nestjs", "--yes"), 1, all_in=known != "contested")
+
+
+@pytest.mark.parametrize(("pepper", "is_said"), [(None, True), ("pepper", False)])
+def test_a_pepper_that_devise_may_have_is_named(make_app, database, pepper, is_said):
+    database.users.insert_one({"email": ALICE, "encrypted_password": bcrypted(PASSWORD)})
+    result = adopt(make_app(LEGACY_PEPPER=pepper), "devise", "--dry-run")
+    said = "\nIf Devise has a pepper, 1 can sign in only with FLASK_LEGACY_PEPPER, which is not set.\n"
+    assert (result.exit_code, said in result.stdout) == (0, is_said)
+    assert "\n1 can sign in" not in result.stdout
+
+
+def test_a_pepper_that_flask_security_has_is_named(app, database):
+    (stored, *_) = json.loads((FOLDER / "flask-security.json").read_text())
+    database.users.insert_one({"email": ALICE, "password": stored["stored"], "active": True})
+    result = adopt(app, "flask-security", "--dry-run")
+    assert "\n1 can sign in only with FLASK_LEGACY_PEPPER, which is not set.\n" in result.stdout
 
 
 def test_what_another_app_no_longer_finds_is_announced(app, database):
@@ -153,3 +220,6 @@ def test_an_undo_needs_no_other_option(app, database):
     result = adopt(app, "payload", "--undo", "--rename-sessions")
     assert result.exit_code == 2
     assert "--undo knows what was renamed" in result.stderr
+    result = adopt(app, "payload", "--undo", "--without-passwords")
+    assert result.exit_code == 2
+    assert "--undo needs no --without-passwords" in result.stderr

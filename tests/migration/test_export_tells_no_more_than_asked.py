@@ -99,6 +99,12 @@ def test_users_are_in_the_order_of_their_ids_over_all_pages(app, database, monke
     assert "Note: 2 documents left out: they have no e-mail, or an id that is no ObjectId.\n" in result.stderr
 
 
+def test_one_document_that_is_left_out_is_one(app, database):
+    database.users.insert_one({"email": None})
+    result = call(app, "export")
+    assert result.stderr.startswith("Note: 1 document left out: it has no e-mail, or an id that is no ObjectId.\n")
+
+
 def test_it_says_that_factors_come_only_with_hashes(app, client):
     make_account(client, ALICE)
     note = "Note: Passwords, second factors and passkeys come along only with --with-hashes.\n"
