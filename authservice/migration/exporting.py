@@ -7,7 +7,7 @@ from typing import Any
 from bson import json_util
 
 from authservice.migration.preparing import origin_of
-from authservice.store import exports
+from authservice.store import exports, users_fields
 from authservice.store.clock import now
 from authservice.store.users import read_user, stored_password
 
@@ -33,14 +33,16 @@ def lines(*, with_hashes: bool) -> Iterator[str | None]:
 
 
 def _record(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What another app says in fields of its own (FLASK_USERS_FIELDS) without a time has that of the export."""
-    user = read_user(document)
+    """Fields of another app (FLASK_USERS_FIELDS) count too; what they say without a date has that of the export."""
+    user, theirs = read_user(document), users_fields.current()
     record = {
         "id": user.id,
         "email": user.email,
         "createdAt": user.created_at,
-        "disabledAt": _since(document.get("disabledAt")) if user.is_disabled else None,
-        "emailVerifiedAt": _since(document.get("emailVerifiedAt")) if user.email_verified else None,
+        "disabledAt": _since(document, "disabledAt", theirs.disabled_at) if user.is_disabled else None,
+        "emailVerifiedAt": _since(document, "emailVerifiedAt", theirs.email_verified_at)
+        if user.email_verified
+        else None,
         "language": user.language,
         "roles": [*user.roles],
         "profile": user.profile or None,
@@ -49,8 +51,10 @@ def _record(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
 
-def _since(stored: object) -> datetime:
-    return stored if isinstance(stored, datetime) else now()
+def _since(document: Mapping[str, Any], ours: str, theirs: str | None) -> datetime:
+    """The date of our field, or else of the other app's."""
+    stored = (document.get(name) for name in (ours, theirs) if name is not None)
+    return next((one for one in stored if isinstance(one, datetime)), None) or now()
 
 
 def _secrets(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.conftest import ALICE, BOB, PASSWORD, bearer, make_account, sign_in
+from tests.conftest import ALICE, BOB, CHARLIE, PASSWORD, bearer, make_account, sign_in
 from tests.factors.enrolling import KEY, code_of, confirm, set_up
+from tests.migration.adopting import JOINED
 from tests.migration.importing import call, imported, ndjson, table_of, user, write
 
 KEPT = ("_id", "email", "password", "createdAt", "passwordChangedAt", "roles", "disabledAt", "emailVerifiedAt")
@@ -93,6 +94,19 @@ def test_what_another_app_keeps_in_its_own_fields_comes_along(make_app, database
     record = json.loads(exported(app, "--with-hashes", "--yes"))
     assert record["password"] == stored["encrypted_password"]
     assert {"disabledAt", "emailVerifiedAt"} <= record.keys()
+
+
+def test_a_date_that_another_app_keeps_is_exported(make_app, database):
+    app = make_app(USERS_FIELDS="disabledAt=locked_at,emailVerifiedAt=confirmed_at")
+    stored = {"email": ALICE, "locked_at": WHEN, "confirmed_at": WHEN}
+    ours = {"email": BOB, "disabledAt": WHEN, "emailVerifiedAt": WHEN, "locked_at": JOINED, "confirmed_at": JOINED}
+    enabled = {"email": CHARLIE, "disabledAt": None, "locked_at": WHEN}
+    database.users.insert_many([stored, ours, enabled])
+    records = {one["email"]: one for one in map(json.loads, exported(app).splitlines())}
+    date = {"$date": "2024-05-06T07:08:09.123Z"}
+    for email in (ALICE, BOB):
+        assert (records[email]["disabledAt"], records[email]["emailVerifiedAt"]) == (date, date)
+    assert not {"disabledAt", "emailVerifiedAt"} & records[CHARLIE].keys()
 
 
 def test_a_guarded_route_knows_who_was_moved(app, client, moved, tmp_path):
