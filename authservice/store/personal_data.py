@@ -53,15 +53,16 @@ LISTS: Mapping[str, _Shape] = {
 OBJECTS: Mapping[str, _Shape] = {
     "emailChange": {"to": str, "at": datetime},
     "verification": {"to": str, "at": datetime},
-    "legacy": {"from": str, "id": str},
 }
+OF_LEGACY: _Shape = {"from": str, "id": str}
+OF_WAS: _Shape = {"email": str}  # its other members are the hash, and what only the other app can tell the meaning of
 OF_TWO_STEP: _Shape = {"recoveryCodesAt": datetime, "failures": int, "blockedUntil": datetime}
 
 
 @asks_database
 def find(user_id: str) -> dict[str, Any]:
     """By the names in the document. ``twoStep`` says since when there is an app, and how many codes are left."""
-    names = (*OF_ACCOUNT, *LISTS, *OBJECTS, "twoStep")
+    names = (*OF_ACCOUNT, *LISTS, *OBJECTS, "legacy", "twoStep")
     document = collection().find_one({"_id": ObjectId(user_id)}, dict.fromkeys(names, 1)) or {}
     found: dict[str, Any] = _picked(document, OF_ACCOUNT)
     for name, shape in LISTS.items():
@@ -71,6 +72,7 @@ def find(user_id: str) -> dict[str, Any]:
         ]
     for name, shape in OBJECTS.items():
         found[name] = _picked(document[name], shape) if isinstance(document.get(name), dict) else None
+    found["legacy"] = _legacy(document["legacy"]) if isinstance(document.get("legacy"), dict) else None
     found["twoStep"] = _two_step(document["twoStep"]) if isinstance(document.get("twoStep"), dict) else None
     return found
 
@@ -89,6 +91,11 @@ def _shown(value: Any, kind: type) -> Any:
     if isinstance(value, dict):
         return {name: one for name, one in value.items() if isinstance(one, (str, int, bool))}
     return value
+
+
+def _legacy(stored: Mapping[str, Any]) -> dict[str, Any]:
+    was = stored.get("was")
+    return {**_picked(stored, OF_LEGACY), "was": _picked(was, OF_WAS) if isinstance(was, dict) else None}
 
 
 def _two_step(stored: Mapping[str, Any]) -> dict[str, Any]:

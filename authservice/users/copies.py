@@ -13,7 +13,8 @@ NOT_IN_IT = (
     "Mails that were asked for at your address by somebody who was not signed in: they are kept under the address, and "
     "deleted an hour after their links have expired.",
     "The operator's log of security events, which has the id of your account and addresses of the network.",
-    "What other applications keep about you in the same database, also the document that your account was moved from.",
+    "What other applications keep about you in the same database, also the document that your account was moved from, "
+    "and values of theirs that were replaced when it moved, except for the e-mail.",
 )
 
 
@@ -96,9 +97,16 @@ class CopiedTwoStepSchema(Schema):
     blockedUntil = _time()
 
 
+class CopiedBeforeSchema(Schema):
+    email = _text("As it was spelled there, if it has another spelling here")
+
+
 class CopiedOriginSchema(Schema):
     stack = _text("Such as devise", attribute="from", data_key="from")
     id = _text("Your id there")
+    was = fields.Nested(
+        CopiedBeforeSchema, required=True, allow_none=True, metadata={"description": "What moving in replaced"}
+    )
 
 
 class CopySchema(Schema):

@@ -55,8 +55,8 @@ SECRETS = {
     "twoStep.pendingTotp": "of the factor; setUpAt is shown",
     "legacy.key": "from and id together",
     "legacy.work": "what the hash costs",
-    "legacy.was": "what was there before, among it the hash",
 }
+WAS = {"email": "Alice@Example.com", "password": SECRET, "emailVerifiedAt": SECRET, "legacy": {"email": SECRET}}
 DOCUMENT = {
     "emailVerifiedAt": MOMENT,
     "passwordRenewedAt": MOMENT,
@@ -101,7 +101,7 @@ DOCUMENT = {
             "lastUsedAt": None,
         }
     ],
-    "legacy": {"key": f"devise:{SECRET}", "from": "devise", "id": "42", "work": 50.0, "was": {"password": SECRET}},
+    "legacy": {"key": f"devise:{SECRET}", "from": "devise", "id": "42", "work": 50.0, "was": WAS},
     "username": SECRET,  # another app's
 }
 
@@ -184,7 +184,7 @@ def test_the_copy_has_everything(client, pair, database):
                 "lastUsedAt": None,
             }
         ],
-        "legacy": {"from": "devise", "id": "42"},
+        "legacy": {"from": "devise", "id": "42", "was": {"email": "Alice@Example.com"}},
     }
 
 
@@ -208,6 +208,13 @@ def test_what_another_stack_keeps_under_our_names_is_no_fault(client, pair, data
     names = {*DOCUMENT, "devices"} - {"language", "profile"}
     database.users.update_one({}, {"$set": dict.fromkeys(names, value)})
     export(client, pair)
+
+
+@pytest.mark.parametrize("was", [None, "", [1], {}, {"email": None}, {"email": {"x": SECRET}}], ids=repr)
+def test_an_e_mail_that_stayed_as_it_was_has_no_other_spelling(client, pair, database, was):
+    database.users.update_one({}, {"$set": {"legacy": {**DOCUMENT["legacy"], "was": was}}})
+    legacy = export(client, pair)["legacy"]
+    assert legacy == {"from": "devise", "id": "42", "was": {"email": None} if isinstance(was, dict) else None}
 
 
 def test_it_comes_as_a_file_that_nobody_caches(client, pair):
@@ -239,7 +246,8 @@ def described():
 
 def test_each_field_of_the_document_is_in_the_copy_or_a_secret():
     shown = {*SHOWN, *personal_data.OF_ACCOUNT, "twoStep.recoveryCodes"}
-    for shapes in (personal_data.LISTS, personal_data.OBJECTS, {"twoStep": personal_data.OF_TWO_STEP}):
+    more = {"twoStep": personal_data.OF_TWO_STEP, "legacy": {**personal_data.OF_LEGACY, "was": dict}}
+    for shapes in (personal_data.LISTS, personal_data.OBJECTS, more):
         shown |= {f"{name}.{member}" for name, shape in shapes.items() for member in shape}
     assert shown & SECRETS.keys() == set()
     assert described() == shown | SECRETS.keys()
