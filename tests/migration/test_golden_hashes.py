@@ -133,8 +133,9 @@ def test_the_header_of_a_medusa_hash_is_checked():
         changed = bytearray(file)
         changed[at] ^= 3
         assert parse(encode.scrypt_kdf(base64.b64encode(changed).decode())) is None
-    changed = base64.b64encode(file[:64] + bytes(32)).decode()
-    assert not parse(encode.scrypt_kdf(changed)).matches(golden.password, LegacyKeys())
+    for end in (bytes(32), file[64:95] + bytes([file[95] ^ 1])):
+        changed = base64.b64encode(file[:64] + end).decode()
+        assert not parse(encode.scrypt_kdf(changed)).matches(golden.password, LegacyKeys())
 
 
 def test_passport_local_mongoose_does_not_say_which_digest_it_used():

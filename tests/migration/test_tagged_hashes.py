@@ -69,6 +69,18 @@ def test_a_hash_is_read_back_and_checked(scheme, text):
     assert not legacy.matches("", KEYS)
 
 
+@pytest.mark.parametrize("at", [0, -1])
+@pytest.mark.parametrize("scheme", ["argon2id", "argon2i", "argon2d", "scrypt", "scrypt-nfkc"])
+def test_every_byte_of_a_hash_counts(scheme, at):
+    """PBKDF2 has a file of its own: one block of its hash counts."""
+    start, _, hashed = GOOD[scheme].rpartition("$")
+    changed = bytearray(base64.b64decode(f"{hashed}=="))
+    changed[at] ^= 1
+    encoded = base64.b64encode(changed).decode()
+    legacy = parse(f"{start}${encoded if hashed.endswith('=') else encoded.rstrip('=')}")
+    assert not legacy.matches(PASSWORD, KEYS)
+
+
 @pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
 def test_a_password_with_a_nul_never_matches(text):
     assert not parse(text).matches(f"{PASSWORD}\0", KEYS)
@@ -144,6 +156,22 @@ def test_what_no_stack_makes_or_nobody_can_afford_is_none(text):
     assert parse(text) is None
 
 
+def scrypt_file(ln, r, p):
+    """Its checksum is right, and its HMAC is of nothing."""
+    header = b"scrypt\0" + bytes([ln]) + r.to_bytes(4) + p.to_bytes(4) + b"s" * 32
+    return base64.b64encode(header + hashlib.sha256(header).digest()[:16] + bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    ("ln", "r", "p"),
+    [(18, 8, 1), (17, 8, 2), (0, 8, 1), (16, 1, 1), (31, 1, 1), (2, 1, 17), (14, 0, 1), (14, 8, 0), (1, 2**32 - 1, 1)],
+)
+def test_a_file_of_scrypt_has_the_same_caps(ln, r, p):
+    """Else a sign-in would take all the memory, or end in an error."""
+    assert parse(encode.scrypt_kdf(scrypt_file(17, 8, 1))) is not None
+    assert parse(encode.scrypt_kdf(scrypt_file(ln, r, p))) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -185,14 +213,11 @@ def test_devise_without_a_pepper_hashes_the_password_alone():
 
 def test_a_firebase_hash_needs_the_keys_of_its_project():
     """The example in the README of github.com/firebase/scrypt."""
-    legacy = parse(
-        encode.firebase(
-            base64.b64decode("42xEC+ixf3L2lw=="),
-            base64.b64decode(
-                "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ=="
-            ),
-        )
+    salt = base64.b64decode("42xEC+ixf3L2lw==")
+    hashed = base64.b64decode(
+        "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ=="
     )
+    legacy = parse(encode.firebase(salt, hashed))
     signer_key = base64.b64decode(
         "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA=="
     )
@@ -202,6 +227,7 @@ def test_a_firebase_hash_needs_the_keys_of_its_project():
     assert not legacy.matches("user2password", keys)
     assert not legacy.matches("user1password", LegacyKeys(firebase=FirebaseKeys(signer_key, b"\6", 8, 14)))
     assert not legacy.matches("user1password", LegacyKeys())
+    assert not parse(encode.firebase(salt, hashed[:-1] + b"x")).matches("user1password", keys)
 
 
 def test_the_dearer_hash_ranks_higher():
