@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import time
 
 import bcrypt
@@ -53,6 +54,14 @@ def test_both_ways_are_always_tried(hashed, encoded, typed):
     assert parse(text).matches(typed, KEYS) == (typed == RIGHT and inner is not None)
     assert len(hashed) == 2
     assert parse(encoded(BCRYPT)).dear == 2 * parse(encode.devise(BCRYPT)).dear
+
+
+def test_without_its_key_no_hash_is_computed(hashed):
+    """Flask-Security's of an empty salt would match too."""
+    secret = base64.b64encode(hmac.digest(b"", RIGHT.encode(), "sha512"))
+    text = encode.flask_security(bcrypt.hashpw(secret[:72], bcrypt.gensalt(4)).decode())
+    assert not parse(text).matches(RIGHT, LegacyKeys())
+    assert hashed == []
 
 
 @pytest.mark.parametrize("typed", [RIGHT, "wrong"])
