@@ -110,6 +110,21 @@ def test_what_an_operator_changed_stays(app, database, document, command):
     assert contents(database) == before
 
 
+@pytest.mark.parametrize(
+    "document",
+    [nestjs(ALICE, roles=["editor"]), meteor(ALICE, METEOR_ID, emails=[{"address": ALICE}], roles=["editor"])],
+    ids=["in place", "moved"],
+)
+def test_who_got_a_role_here_beside_renamed_ones_stays(app, database, document):
+    stack = "nestjs" if "password" in document else "meteor"
+    database.users.insert_one(document)
+    require_done(adopt(app, stack, "--yes", "--rename-sessions"), 1)
+    assert app.test_cli_runner().invoke(args=["users", "grant", ALICE, "admin"]).exit_code == 0
+    before = contents(database)
+    assert "  stay                 1\n" in adopt(app, stack, "--undo", "--yes").stdout
+    assert contents(database) == before
+
+
 def test_who_was_enabled_here_stays(app, database):
     database.users.insert_one(nestjs(ALICE, isActive=False))
     require_done(adopt(app, "nestjs", "--yes"), 1)
@@ -149,6 +164,26 @@ def test_a_new_field_of_a_moved_user_is_not_lost(app, database):
     before = contents(database)
     assert "  stay                 1\n" in adopt(app, "meteor", "--undo", "--yes").stdout
     assert contents(database) == before
+
+
+def test_a_number_of_another_type_in_a_moved_user_is_a_change(app, database):
+    database.users.insert_one(meteor(ALICE, METEOR_ID))
+    require_done(adopt(app, "meteor", "--yes"), 1)
+    database.users.update_one({}, {"$set": {"visits": 3.0}})
+    before = documents(database)
+    assert "  stay                 1\n" in adopt(app, "meteor", "--undo", "--yes").stdout
+    assert documents(database) == before
+
+
+def test_who_stays_keeps_the_copy_and_the_index(app, database):
+    """They let the next undo find the old document, and the next run find the user."""
+    database.users.insert_many([meteor(ALICE, METEOR_ID), meteor(BOB, "b")])
+    require_done(adopt(app, "meteor", "--yes"), 2)
+    database.users.update_one({"email": ALICE}, {"$set": {"cart": ["book"]}})
+    copy = database.users_adopted.find_one({"_id": METEOR_ID})
+    require_done(adopt(app, "meteor", "--undo", "--yes"), 1, "undone")
+    assert [*database.users_adopted.find()] == [copy]
+    assert "legacy_key" in database.users.index_information()
 
 
 def test_who_deleted_the_account_is_not_brought_back(app, database):
