@@ -73,6 +73,8 @@ def _move(plan: Plan, found: Sequence[tuple[Stored, Adoption]], outcome: Outcome
     new_ids = adopted.copy(plan.profile.name, [stored for stored, _ in found])
     moves = [_Move(stored, one, new_ids[stored.id]) for stored, one in found if stored.id in new_ids]
     outcome.refused += [stored.id for stored, _ in found if stored.id not in new_ids]
+    if not moves:
+        return
     still_there = adopted.delete([one.stored for one in moves], OURS)
     outcome.changed += still_there
     _insert([one for one in moves if one.stored.id not in still_there], outcome)

@@ -62,6 +62,20 @@ def test_a_document_that_changes_while_it_is_copied_stays_where_it_is(app, datab
     assert database.users_adopted.find_one()["document"] == changed
 
 
+def test_the_copy_of_a_moved_document_is_not_replaced_by_a_new_one_of_its_id(app, database):
+    database.users.insert_one(meteor(ALICE, METEOR_ID))
+    require_done(adopt(app, "meteor", "--yes"), 1)
+    copy, document = database.users_adopted.find_one(), meteor(BOB, METEOR_ID)
+    database.users.insert_one(document)
+    result = adopt(app, "meteor", "--yes")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: the database refused {METEOR_ID}: a unique index, or a validator.\n",
+    )
+    assert [*database.users_adopted.find()] == [copy]
+    assert database.users.find_one({"_id": METEOR_ID}) == document
+
+
 @pytest.mark.parametrize("document", [meteor(BOB), meteor(BOB, METEOR_ID)], ids=["in place", "moved"])
 def test_who_signs_up_first_has_the_address(app, client, database, meanwhile, document):
     make_account(client, ALICE)
