@@ -1,11 +1,16 @@
 """``users adopt`` and its undo can be stopped after any single write: nothing is lost, and the next run finishes."""
 
+import contextlib
 import itertools
 
 import bson
 import pytest
 from bson import ObjectId
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
 
+from authservice.migration import adoption_plan
+from authservice.migration.moved import Unreadable
 from authservice.store import adoption
 from tests.conftest import ALICE, BOB, CHARLIE
 from tests.migration.adopting import METEOR_ID, Stopped, adopt, contents, documents, meteor, require_done, stop_after
@@ -87,6 +92,50 @@ def test_an_undo_goes_on(app, database, theirs, monkeypatch):
         assert database.users_adopted.find_one() is None
     assert writes > 9
     assert contents(database) == before
+
+
+def test_a_moved_document_that_is_no_longer_readable_goes_back(app, database, theirs, monkeypatch):
+    """The next run may be by another version of this service."""
+    assert run_until_stopped(app, [], monkeypatch, 3)  # index, copy, deletion
+    assert documents(database) != theirs
+    with monkeypatch.context() as patch:
+        patch.setattr(adoption_plan.Plan, "read", lambda plan, stored: Unreadable("other rules"))
+        assert adopt(app, "meteor", "--yes").exit_code == 1
+    assert documents(database) == theirs
+    assert database.users_adopted.find_one() is None
+
+
+@pytest.mark.parametrize("options", [[], ["--undo"]], ids=["adopt", "undo"])
+def test_writes_that_the_driver_repeats_are_not_refused(app, database, theirs, monkeypatch, options):
+    """Their first answer was lost, so they find their own documents."""
+    write_once = Collection.bulk_write
+
+    def twice(self, operations, **given):
+        with contextlib.suppress(BulkWriteError):
+            write_once(self, operations, **given)
+        return write_once(self, operations, **given)
+
+    if options:
+        require_done(adopt(app, "meteor", "--yes"), 3)
+    monkeypatch.setattr(Collection, "bulk_write", twice)
+    require_done(adopt(app, "meteor", "--yes", *options), 3, "undone" if options else "adopted")
+
+
+def test_a_write_that_the_replica_set_did_not_confirm_stops_it(app, database, theirs, monkeypatch):
+    """It may be rolled back, so the run does not go on as if it were there."""
+    write = Collection.bulk_write
+
+    def unconfirmed(self, operations, **given):
+        write(self, operations, **given)
+        timed_out = [{"code": 64, "errmsg": "waiting for replication timed out"}]
+        raise BulkWriteError({"writeErrors": [], "writeConcernErrors": timed_out, "nMatched": 0})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "bulk_write", unconfirmed)
+        assert adopt(app, "meteor", "--yes").exit_code == 3
+    assert documents(database) == theirs
+    assert adopt(app, "meteor", "--yes").exit_code == 0
+    require_all_adopted(database, theirs)
 
 
 def test_adopting_goes_on_after_an_undo_that_was_stopped_and_the_reverse(app, database, theirs, monkeypatch):
