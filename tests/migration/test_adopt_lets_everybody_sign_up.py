@@ -62,3 +62,11 @@ def test_an_address_that_a_user_gave_up_lately_is_taken(app, client, database, e
     assert "  would adopt          0\n" in result.stdout
     assert f"    kept@example.com: {METEOR_ID}, " in result.stdout
     assert database.users.find_one({"_id": METEOR_ID}) == document
+
+
+def test_an_address_that_a_user_gave_up_long_ago_is_free(app, client, database):
+    make_account(client, ALICE)
+    former = [{"email": BOB, "asking": "x", "until": datetime.now(UTC) - timedelta(days=1)}]
+    database.users.update_one({"email": ALICE}, {"$set": {"formerEmails": former}})
+    database.users.insert_one(meteor(BOB, METEOR_ID))
+    require_done(adopt(app, "meteor", "--yes"), 1)

@@ -34,13 +34,15 @@ def test_an_email_is_taken_by_an_earlier_record(app, database, tmp_path, monkeyp
     assert imported(app, export, exit_code=1) == {"already here": 2, "e-mail taken": 1}
 
 
-def test_an_email_that_its_user_gave_up_lately_is_taken(app, client, database, tmp_path):
+@pytest.mark.parametrize("spelled", ["user1@example.com", "User1@example.com"])
+def test_an_email_that_its_user_gave_up_lately_is_taken(app, client, database, tmp_path, spelled):
+    """In the spelling that it had, which may be another stack's."""
     make_account(client, ALICE)
     for until, table in (
         (datetime.now(UTC) + timedelta(days=1), {"e-mail taken": 1}),
         (datetime.now(UTC) - timedelta(days=1), {"imported": 1}),
     ):
-        former = [{"email": "user1@example.com", "until": until}]
+        former = [{"email": spelled, "until": until}]
         database.users.update_one({"email": ALICE}, {"$set": {"formerEmails": former}})
         export = write(tmp_path, ndjson(user(1, email="User1@example.com")))
         assert imported(app, export, exit_code="e-mail taken" in table) == table
