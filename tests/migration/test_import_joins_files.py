@@ -44,6 +44,15 @@ def test_a_bad_line_is_named_with_its_file(app, tmp_path):
     assert rejected(path) == [{"file": files[0], "line": 3, "reason": "not JSON"}]
 
 
+@pytest.mark.parametrize("names", [("user", "account"), ("account", "user")])
+def test_a_refused_user_is_named_by_the_line_of_the_main_record(app, tmp_path, names):
+    path = tmp_path / "rejects"
+    content = {**FILES, "user": ndjson(USERS[0], {**USERS[1], "email": "josh@localhost"})}
+    files = {name: write(tmp_path, content[name], name) for name in names}
+    imported(app, *files.values(), profile="better-auth", exit_code=1, options=("--rejects", str(path)))
+    assert rejected(path) == [{"file": files["user"], "line": 2, "reason": "invalid e-mail"}]
+
+
 def test_nothing_of_it_stays_on_the_disk(app, tmp_path, monkeypatch):
     """The passwords wait in a file that is deleted as soon as it is open."""
     folder = tmp_path / "temporary"
