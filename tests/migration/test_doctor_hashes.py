@@ -77,7 +77,9 @@ def test_a_hash_that_costs_more_than_ours_is_named(healthy, database, password, 
 
 
 def test_the_dearest_one_is_found_though_the_sample_misses_it(healthy, database, monkeypatch):
+    insert(database, BCRYPT, legacy={"work": 60.0})
     insert(database, PBKDF2, legacy={"work": 180.0})
+    insert(database, BCRYPT, legacy={"work": 70.0})
     monkeypatch.setattr(surveys, "sample", lambda users, size: iter([]))
     with healthy.app_context():
         found = doctor.Hashes(doctor.count())
