@@ -234,3 +234,9 @@ def test_the_dearer_hash_ranks_higher():
     cheap, dear = (parse(encode.pbkdf2("sha256", count, SALT, b"x" * 32)) for count in (1_000, 1_000_000))
     assert 0 < cheap.dear < 40 < dear.dear
     assert (cheap.cost, dear.cost) == ("1,000 iterations", "1,000,000 iterations")
+
+
+def test_a_firebase_hash_ranks_as_the_dearest_that_a_project_can_have():
+    """It does not say its own parameters."""
+    dearest = parse(encode.scrypt(14, 8, 1, SALT, b"x" * 64))
+    assert parse(encode.firebase(SALT, b"x" * 64)).dear == dearest.dear
