@@ -10,9 +10,11 @@ import sys
 import pymongo
 import pytest
 
+from authservice import embedded
 from authservice.migration import doctor
 from authservice.store import indexes, surveys
 from tests.conftest import ALICE
+from tests.database import GIVEN_URI
 from tests.migration.examining import BCRYPT, DEVISE, FIREBASE, PBKDF2, PRODUCTION, examine, findings, insert
 from tests.server.processes import run
 from tests.service import free_port
@@ -68,6 +70,14 @@ def test_settings_that_production_refuses_are_named(healthy, make_app):
     faults = [f["sentence"] for f in said["findings"] if f["about"] == "production"]
     assert code == 1
     assert [fault.split()[0] for fault in faults] == ["FLASK_BCRYPT_LOG_ROUNDS", "FLASK_PASSWORD_MIN_LENGTH"]
+
+
+@pytest.mark.skipif(bool(GIVEN_URI), reason="looks at the embedded database")
+def test_the_embedded_database_is_none_for_production(make_app, uri_of):
+    app = make_app(MONGO_URI=uri_of(embedded.DATABASE))
+    said = json.loads(app.test_cli_runner().invoke(args=["doctor", "--json"]).stdout)
+    faults = [f["sentence"] for f in said["findings"] if (f["about"], f["verdict"]) == ("production", "warning")]
+    assert [fault.split(":")[0] for fault in faults] == ["FLASK_MONGO_URI is required with FLASK_ENV=production"]
 
 
 def test_it_writes_nothing_and_shows_no_secret(healthy, database):
