@@ -101,6 +101,22 @@ def only_after_the_write(keys_here):
     return look
 
 
+def test_a_write_that_the_replica_set_did_not_confirm_is_not_counted(app, tmp_path, monkeypatch):
+    """It may be rolled back. The next run finds out."""
+    write_once = Collection.insert_many
+
+    def unconfirmed(self, documents, **options):
+        write_once(self, documents, **options)
+        timed_out = [{"code": 64, "errmsg": "waiting for replication timed out"}]
+        raise BulkWriteError({"writeErrors": [], "writeConcernErrors": timed_out})
+
+    export = write(tmp_path, ndjson(user(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "insert_many", unconfirmed)
+        assert imported(app, export, exit_code=3) == {}
+    assert imported(app, export) == {"already here": 1}
+
+
 def test_an_id_of_mongodb_is_kept(app, database, tmp_path):
     """The collections of the app refer to it."""
     one = {**user(1), "id": None, "_id": {"$oid": "5c0dc18d349bc9479600c171"}}
