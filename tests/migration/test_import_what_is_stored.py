@@ -87,6 +87,7 @@ def test_what_the_database_refuses_does_not_hide_the_others(app, database, tmp_p
     database.create_collection("users", validator={"legacy.id": {"$ne": "u1"}})
     table = imported(app, write(tmp_path, ndjson(user(1), user(2))), exit_code=1)
     assert table == {"imported": 1, "unreadable": 1, "refused by the database": 1}
+    assert database.users.distinct("legacy.id") == ["u2"]
 
 
 def test_a_name_of_django_that_looks_like_an_id_is_none(app, database, tmp_path):
