@@ -11,6 +11,7 @@ from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store import surveys
 from authservice.store.client import ping
 from authservice.store.email_changes import NO_PASSWORD_MATCHES
+from authservice.store.imports import KEY_INDEX
 from authservice.store.surveys import IDS_MAX, Surveyed
 from authservice.store.users import StoredPassword
 
@@ -163,7 +164,10 @@ def of_emails() -> Iterator[Finding]:
     if found.missing:
         names = ", ".join(found.missing)
         yield Finding("warning", "indexes", f"missing: {names}. The service builds them when it starts")
-    else:
+    if found.lacks_keys:
+        sentence = f"missing: {KEY_INDEX}, which keeps a user from being imported twice. users import and users adopt "
+        yield Finding("warning", "indexes", sentence + "build it")
+    if not (found.missing or found.lacks_keys):
         yield Finding("ok", "indexes", "all are there")
     without = surveys.without_email()
     if without:

@@ -7,6 +7,7 @@ from typing import Any
 import pymongo
 
 from authservice.store import indexes
+from authservice.store.imports import KEY_INDEX
 from authservice.store.resilience import asks_database
 from authservice.store.users import StoredPassword, collection, password_projection, stored_password
 
@@ -35,9 +36,12 @@ class Namesakes:
 
 @dataclass(frozen=True)
 class Indexes:
-    """``missing``: names of ours. ``is_email_unique``, ``is_any_case_unique``: the database refuses a second one."""
+    """``missing``: names of ours, as a start builds them. ``lacks_keys``: users moved in, and the index of their keys
+    is missing. ``is_email_unique``, ``is_any_case_unique``: the database refuses a second one.
+    """
 
     missing: tuple[str, ...]
+    lacks_keys: bool
     is_email_unique: bool
     is_any_case_unique: bool
 
@@ -90,7 +94,12 @@ def look_at_indexes() -> Indexes:
     missing = [] if found.are_unique else ["email_1"]
     missing += [] if found.any_case is not None else ["email_any_case"]
     missing += [name for name in _OTHERS if name not in there]
-    return Indexes(tuple(missing), found.are_unique, bool(found.any_case))
+    return Indexes(tuple(missing), KEY_INDEX not in there and _have_keys(), found.are_unique, bool(found.any_case))
+
+
+def _have_keys() -> bool:
+    with pymongo.timeout(_SECONDS):
+        return collection().find_one({"legacy.key": {"$exists": True}}, {"_id": 1}) is not None
 
 
 @asks_database

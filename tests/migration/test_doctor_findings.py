@@ -65,6 +65,23 @@ def test_missing_indexes_are_named_and_not_built(app, database):
     assert findings(said()[1], "warning")["indexes"].startswith("missing: mails_due.")
 
 
+def test_the_index_that_keeps_users_from_being_imported_twice_is_required_once_there_are_any(healthy, database):
+    insert(database, BCRYPT)
+    assert "legacy_key" not in database.users.index_information()
+    assert examine(healthy)[0] == 0
+    insert(database, BCRYPT, legacy={"key": "nestjs:1"})
+    code, said = examine(healthy)
+    assert (code, findings(said, "warning")) == (
+        1,
+        {
+            "indexes": "missing: legacy_key, which keeps a user from being imported twice. users import and users "
+            "adopt build it"
+        },
+    )
+    database.users.create_index("legacy.key", unique=True, sparse=True, name="legacy_key")
+    assert examine(healthy)[0] == 0
+
+
 def test_settings_that_production_refuses_are_named(healthy, make_app):
     code, said = examine(make_app(BCRYPT_LOG_ROUNDS=4, PASSWORD_MIN_LENGTH=6))
     faults = [f["sentence"] for f in said["findings"] if f["about"] == "production"]
