@@ -18,10 +18,12 @@ from authservice.cli.users import reporting
 from authservice.config import SETTINGS
 from authservice.embedded import keeper
 from authservice.migration import doctor as examining
+from authservice.migration import doctor_emails
 from authservice.migration.doctor import Finding, Hashes, Verdict
+from authservice.migration.doctor_emails import Emails
 from authservice.state import current_state
 
-_STEPS = 4
+_STEPS = 5
 _EXIT_CODES: Mapping[Verdict, int] = {"ok": 0, "warning": 1, "error": 2}
 _VERDICTS: Mapping[str, Verdict] = {"ok": "ok", "note": "warning", "wrong": "error"}  # of ``authservice check``
 
@@ -46,10 +48,12 @@ def doctor(as_json: bool, url: str | None) -> None:
         hashes = Hashes(examining.count())
         progress("reading hashes")
         examining.examine_hashes(hashes)
-        progress("looking for e-mails that are one account's")
-        of_emails = [*examining.of_emails()]
+        progress("looking at indexes, and for e-mails in different case")
+        emails = doctor_emails.look_at_case()
+        progress("looking for e-mails that are missing, or spelled in several ways")
+        doctor_emails.look_beyond_case(emails)
         progress("looking at clock, settings and URL")
-        findings = [*_findings(hashes, of_emails, url)]
+        findings = [*_findings(hashes, emails, url)]
     if as_json:
         click.echo(json.dumps(_as_json(hashes, findings)))
     else:
@@ -58,10 +62,10 @@ def doctor(as_json: bool, url: str | None) -> None:
     sys.exit(max(_EXIT_CODES[finding.verdict] for finding in findings))
 
 
-def _findings(hashes: Hashes, of_emails: list[Finding], url: str | None) -> Iterator[Finding]:
+def _findings(hashes: Hashes, emails: Emails, url: str | None) -> Iterator[Finding]:
     settings = current_state().settings
     yield from examining.of_hashes(hashes, settings)
-    yield from of_emails
+    yield from doctor_emails.of_emails(emails)
     yield from map(_of_check, check.of_transport())
     yield from map(_of_check, check.of_clock())
     yield from map(_of_check, check.of_keys())
@@ -106,8 +110,9 @@ def _lines(hashes: Hashes, findings: list[Finding]) -> Iterator[str]:
 def _named(finding: Finding) -> str:
     if not finding.ids:
         return ""
+    groups = " · ".join(", ".join(group) for group in finding.groups or (finding.ids,))
     more = (finding.number or 0) - len(finding.ids)
-    return f": {', '.join(finding.ids)}" + (f" and {more:,} more" if more > 0 else "")
+    return f": {groups}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _as_json(hashes: Hashes, findings: list[Finding]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Findings about a users collection, its hashes, e-mails and indexes, as data. It reads only."""
+"""Findings about the hashes of a users collection, and about the settings, as data. It reads only."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,6 @@ from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store import surveys
 from authservice.store.client import ping
 from authservice.store.email_changes import NO_PASSWORD_MATCHES
-from authservice.store.imports import KEY_INDEX
 from authservice.store.surveys import IDS_MAX, Surveyed
 from authservice.store.users import StoredPassword
 
@@ -23,13 +22,17 @@ Verdict = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """``number``: how many documents it is about. ``ids`` are theirs: the first ones, if there are many."""
+    """``number``: how many documents it is about. ``ids`` are theirs: the first ones, if there are many.
+
+    ``groups`` are the same ids, those together whose e-mails belong to one account.
+    """
 
     verdict: Verdict
     about: str
     sentence: str
     ids: tuple[str, ...] = ()
     number: int | None = None
+    groups: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,48 +159,6 @@ def _of_dearest(found: Hashes, our_cost: int) -> Finding:
         f"{what} costs about {milliseconds / ours.dear:.1f} times our bcrypt of cost {our_cost}: every refused sign-in "
         "takes as long until such hashes have been renewed",
     )
-
-
-def of_emails() -> Iterator[Finding]:
-    """Raises DatabaseUnavailable."""
-    found = surveys.look_at_indexes()
-    if found.missing:
-        names = ", ".join(found.missing)
-        yield Finding("warning", "indexes", f"missing: {names}. The service builds them when it starts")
-    if found.lacks_keys:
-        sentence = f"missing: {KEY_INDEX}, which keeps a user from being imported twice. users import and users adopt "
-        yield Finding("warning", "indexes", sentence + "build it")
-    if not (found.missing or found.lacks_keys):
-        yield Finding("ok", "indexes", "all are there")
-    without = surveys.without_email()
-    if without:
-        several = len(without) > 1 and not found.is_email_unique
-        sentence = f"{_at_least(without)} without an e-mail: nobody can sign in to them"
-        sentence += ": email cannot be unique, so nobody signs up" if several else ""
-        yield Finding("error" if several else "warning", "e-mails", sentence, tuple(without[:IDS_MAX]))
-    alike, case = _namesakes(found)
-    if alike:
-        sentence = "the same e-mail to the letter: nobody can sign in with it, and nobody signs up"
-        yield Finding("error", "e-mails", sentence, alike)
-    if case:
-        sentence = "the same e-mail in different case: each user must type the stored spelling"
-        yield Finding("warning", "e-mails", sentence, case)
-    if not (without or alike or case):
-        yield Finding("ok", "e-mails", "every document has one, and no two belong to the same account")
-
-
-def _namesakes(found: surveys.Indexes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if found.is_email_unique and found.is_any_case_unique:
-        return (), ()  # the database refuses them, so nothing has to be read
-    namesakes = surveys.namesakes()
-    alike = [id for one in namesakes if one.are_alike for id in one.ids]
-    case = [id for one in namesakes if not one.are_alike for id in one.ids]
-    return tuple(alike[:IDS_MAX]), tuple(case[:IDS_MAX])
-
-
-def _at_least(ids: list[str]) -> str:
-    number = f"over {IDS_MAX}" if len(ids) > IDS_MAX else str(len(ids))
-    return f"{number} document{'s' if len(ids) > 1 else ''}"
 
 
 def of_settings(settings: Mapping[str, Any], given: set[str]) -> Iterator[Finding]:

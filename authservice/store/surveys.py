@@ -15,6 +15,16 @@ IDS_MAX = 20  # of each kind that are named
 _WHOLE_MAX = 20_000  # documents that are all read, not sampled
 _BATCH = 1_000
 _SECONDS = 600.0  # for one query, which may read the whole collection
+# Two e-mails without any of this can be one account's only if they differ in nothing but case.
+_BEYOND_CASE = r"[^\x00-\x7f]|[xX][nN]--|^[\x00-\x20]|[\x00-\x20]$"
+_UNUSUAL: dict[str, Any] = {
+    "$or": [
+        {"email": {"$not": {"$type": "string"}}},
+        {"email": {"$type": "array"}},  # MongoDB also asks each element, so a list of texts is a "string"
+        {"email": ""},
+        {"email": {"$regex": _BEYOND_CASE}},
+    ]
+}
 _OTHERS = ("roles_admin", "mails_due", "former_emails_any_case", "legacy_work")  # beside those on the e-mail
 
 
@@ -27,10 +37,22 @@ class Surveyed:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A document and the value of its ``email``, None if it has none."""
+
+    id: str
+    email: object
+
+
+@dataclass(frozen=True)
 class Namesakes:
-    """Documents whose e-mails are one account's. ``are_alike``: they are spelled alike, to the letter."""
+    """Documents whose e-mails differ at most in case. ``are_alike``: two of them are spelled alike, to the letter.
+
+    ``number`` is how many there are, and ``ids`` are the first ones'.
+    """
 
     ids: tuple[str, ...]
+    number: int
     are_alike: bool
 
 
@@ -55,15 +77,20 @@ def count() -> int:
 
 def sample(users: int, size: int) -> Iterator[list[Surveyed]]:
     """About ``size`` random documents, or all of a small collection, in batches. Raises DatabaseUnavailable."""
-    cursor = _open([] if users <= _WHOLE_MAX else [{"$sample": {"size": size}}])
-    while batch := _next(cursor):
+    some = [] if users <= _WHOLE_MAX else [{"$sample": {"size": size}}]
+    for batch in _batches(_open([*some, {"$project": password_projection()}])):
         yield [Surveyed(str(document["_id"]), stored_password(document)) for document in batch]
 
 
+def _batches(cursor: Any) -> Iterator[list[dict[str, Any]]]:
+    while batch := _next(cursor):
+        yield batch
+
+
 @asks_database
-def _open(stages: Sequence[Mapping[str, Any]]) -> Any:
+def _open(stages: Sequence[Mapping[str, Any]], **options: Any) -> Any:
     with pymongo.timeout(_SECONDS):
-        return collection().aggregate([*stages, {"$project": password_projection()}], batchSize=_BATCH)
+        return collection().aggregate([*stages], batchSize=_BATCH, **options)
 
 
 @asks_database
@@ -102,25 +129,35 @@ def _have_keys() -> bool:
         return collection().find_one({"legacy.key": {"$exists": True}}, {"_id": 1}) is not None
 
 
+def unusual() -> Iterator[list[Held]]:
+    """Documents without an e-mail, with one that is no text, or that may equal another beyond case. In batches.
+
+    Raises DatabaseUnavailable.
+    """
+    for batch in _batches(_open([{"$match": _UNUSUAL}, {"$project": {"email": 1}}])):
+        yield [_held(document) for document in batch]
+
+
 @asks_database
-def without_email() -> list[str]:
-    """Ids of documents that have none: up to IDS_MAX, and one more if there are more."""
+def holders(emails: Sequence[str]) -> list[Held]:
+    """Who has one of the e-mails, in any case."""
     with pymongo.timeout(_SECONDS):
-        return [str(one["_id"]) for one in collection().find({"email": None}, {"_id": 1}).limit(IDS_MAX + 1)]
+        found = collection().find({"email": {"$in": [*emails]}}, {"email": 1}, collation=indexes.ANY_CASE)
+        return [_held(document) for document in found]
 
 
-@asks_database
-def namesakes() -> list[Namesakes]:
-    """Accounts that share an e-mail in any case: up to IDS_MAX of them, and one more if there are more."""
+def _held(document: Mapping[str, Any]) -> Held:
+    return Held(str(document["_id"]), document.get("email"))
+
+
+def namesakes() -> Iterator[Namesakes]:
+    """E-mails that several documents have, in any case. Raises DatabaseUnavailable."""
     stages: list[dict[str, Any]] = [
-        {"$match": {"email": {"$type": "string"}}},
+        {"$match": {"email": {"$type": "string", "$ne": ""}}},
         {"$group": {"_id": "$email", "number": {"$sum": 1}, "ids": {"$push": "$_id"}, "spelled": {"$push": "$email"}}},
         {"$match": {"number": {"$gt": 1}}},
-        {"$limit": IDS_MAX + 1},
     ]
-    with pymongo.timeout(_SECONDS):
-        found = [*collection().aggregate(stages, collation=indexes.ANY_CASE, allowDiskUse=True)]
-    return [
-        Namesakes(tuple(map(str, one["ids"][:IDS_MAX])), are_alike=len({*one["spelled"]}) < len(one["spelled"]))
-        for one in found
-    ]
+    for batch in _batches(_open(stages, collation=indexes.ANY_CASE, allowDiskUse=True)):
+        for one in batch:
+            ids, spelled = one["ids"], one["spelled"]
+            yield Namesakes(tuple(map(str, ids[:IDS_MAX])), len(ids), are_alike=len({*spelled}) < len(spelled))
