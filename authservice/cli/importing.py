@@ -2,19 +2,27 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NoReturn
 
 import click
 
 from authservice import audit
 from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, printable
-from authservice.cli.import_report import Rejects, Report, rejects
+from authservice.cli.import_report import Rejects, Report, no_passwords, rejects
 from authservice.cli.progress import Progress
 from authservice.cli.users import group, reporting
 from authservice.errors import DatabaseUnavailable
 from authservice.migration.feed import STDIN, FaultyExport, require_readable
-from authservice.migration.importing import Judged, foretell, import_users
+from authservice.migration.importing import (
+    Judged,
+    NoPasswords,
+    do_not_care,
+    foretell,
+    import_users,
+    look_for_passwords,
+)
 from authservice.migration.joining import joined
 from authservice.migration.profiles import PROFILES
 from authservice.migration.reading import Exports, Found
@@ -36,9 +44,15 @@ _RESUMES = "Running the same command again resumes"
 @click.option("--dry-run", is_flag=True, help="Write nothing to the database, and say what an import would do.")
 @click.option("--rejects", "rejects_path", type=click.Path(dir_okay=False), help="Write the refused records here.")
 @click.option("--roles", "with_roles", is_flag=True, help="Import roles as well: a role admin there is admin here.")
+@click.option("--without-passwords", is_flag=True, help="Import users of whom none has a password.")
 @reporting
 def import_command(
-    profile_name: str, files: tuple[str, ...], dry_run: bool, rejects_path: str | None, with_roles: bool
+    profile_name: str,
+    files: tuple[str, ...],
+    dry_run: bool,
+    rejects_path: str | None,
+    with_roles: bool,
+    without_passwords: bool,
 ) -> None:
     """Import the users of another stack from FILEs: JSON, NDJSON or CSV, packed with gzip or not. - is stdin.
 
@@ -55,13 +69,16 @@ def import_command(
         indexes.ensure_indexes(_BUILD_SECONDS)
         imports.build_index()
     found: Iterable[Found] = exports.records(profile)
+    none_has = do_not_care if without_passwords or not profile.has_passwords else _stopping(report, dry_run)
     if profile.joins:
-        found = joined(_counted(found, progress), profile.joins)
+        look = partial(look_for_passwords, profile=profile, none_has=none_has)
+        found, none_has = joined(_counted(found, progress), profile.joins, look), do_not_care
         progress = Progress("users", lambda: None)
     outcome = "stopped"
     try:
         with rejects(rejects_path, names_files=len(files) > 1) as refused:
-            judged = (foretell if dry_run else import_users)(profile, found, with_roles=with_roles)
+            run = foretell if dry_run else import_users
+            judged = run(profile, found, with_roles=with_roles, none_has=none_has)
             _judge(judged, report, refused, progress)
         outcome = "ok"
     except FaultyExport as fault:
@@ -69,6 +86,8 @@ def import_command(
             _refuse(str(fault), EXIT_BAD_INPUT)
         _show(report, dry_run)
         _refuse(f"{fault}. What came before it is {'read' if dry_run else 'imported'}", EXIT_BAD_INPUT)
+    except NoPasswords as missing:
+        _refuse(no_passwords(profile, missing.users), EXIT_BAD_INPUT)
     except OSError as error:
         _refuse(f"{rejects_path}: {error.strerror}", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
@@ -105,6 +124,15 @@ def _are_same(path: str, other: str) -> bool:
         return os.path.samefile(path, other)
     except OSError:
         return False
+
+
+def _stopping(report: Report, dry_run: bool) -> Callable[[int], None]:
+    def none_has(users: int) -> None:
+        if not dry_run:
+            raise NoPasswords(users)
+        report.refused_without_password = users
+
+    return none_has
 
 
 def _counted(found: Iterable[Found], progress: Progress) -> Iterator[Found]:

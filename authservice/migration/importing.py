@@ -1,6 +1,6 @@
 """Imports users of other stacks, batch by batch: what is here stays as it is, so running it again resumes."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from authservice.migration.feed import FaultyExport
-from authservice.migration.moved import Profile, Unreadable
+from authservice.migration.moved import MovedUser, Profile, Unreadable
 from authservice.migration.preparing import Candidate, prepare
 from authservice.migration.reading import TOO_DEEP, Found
 from authservice.migration.seen import Seen
@@ -30,12 +30,23 @@ class Judged(NamedTuple):
     user: Candidate | None = None
 
 
+class NoPasswords(Exception):
+    """None of the first users has a password: the profile is the wrong one, or a file is missing."""
+
+    def __init__(self, users: int) -> None:
+        self.users = users
+
+
 @dataclass(frozen=True)
 class Import:
-    """How to import. ``seen`` is for a dry run, which writes nothing and foretells the same."""
+    """How to import. ``seen`` is for a dry run, which writes nothing and foretells the same.
+
+    ``none_has`` is called with the number of users if none in the first batch has a password, before it is written.
+    """
 
     profile: Profile
     with_roles: bool
+    none_has: Callable[[int], None]
     seen: Seen | None
 
     def run(self, found: Iterable[Found]) -> Iterator[Judged]:
@@ -43,7 +54,12 @@ class Import:
         moment = now()
         fault: list[FaultyExport] = []
         records = _until_fault(found, fault)
+        is_first = True
         while batch := self._batch(records, moment):
+            if is_first and (users := [one.user for one in batch if one.user]):
+                is_first = False
+                if not any(user.has_password for user in users):
+                    self.none_has(len(users))
             yield from self._judge(batch)
         if fault:
             raise fault[0]
@@ -68,12 +84,7 @@ class Import:
         return [one._replace(outcome=next(fates)) if one.user else one for one in batch]
 
     def _prepared(self, found: Found, moment: datetime) -> Candidate | Unreadable | None:
-        if found.record is None or isinstance(found.record, Unreadable):
-            return found.record
-        try:
-            moved = self.profile.read(found.record)
-        except RecursionError:
-            return TOO_DEEP
+        moved = _read(found, self.profile)
         if moved is None or isinstance(moved, Unreadable):
             return moved
         return prepare(moved, self.profile, moment, with_roles=self.with_roles)
@@ -112,6 +123,15 @@ class Import:
         return Fate.HERE if holder == user.key else Fate.TAKEN
 
 
+def _read(found: Found, profile: Profile) -> MovedUser | Unreadable | None:
+    if found.record is None or isinstance(found.record, Unreadable):
+        return found.record
+    try:
+        return profile.read(found.record)
+    except RecursionError:
+        return TOO_DEEP
+
+
 def _is_of(user: Candidate, document: Mapping[str, Any] | None) -> bool:
     """Whether the document with the user's id is the user's, and not that of a second app that counts from 1 as well.
 
@@ -126,15 +146,36 @@ def _is_of(user: Candidate, document: Mapping[str, Any] | None) -> bool:
     return not had or any(emails.folded(one) in own or emails.folded(emails.normal_form(one)) in own for one in had)
 
 
-def import_users(profile: Profile, found: Iterable[Found], *, with_roles: bool) -> Iterator[Judged]:
+def do_not_care(_: int) -> None:
+    """For users who may lack a password."""
+
+
+def look_for_passwords(users: Iterable[Found], profile: Profile, none_has: Callable[[int], None]) -> None:
+    """Call ``none_has`` with the number of users if none has a password."""
+    without = 0
+    for found in users:
+        moved = _read(found, profile)
+        if isinstance(moved, MovedUser):
+            if moved.password:
+                return
+            without += 1
+    if without:
+        none_has(without)
+
+
+def import_users(
+    profile: Profile, found: Iterable[Found], *, with_roles: bool, none_has: Callable[[int], None] = do_not_care
+) -> Iterator[Judged]:
     """Call it once the indexes are there."""
-    return Import(profile, with_roles, seen=None).run(found)
+    return Import(profile, with_roles, none_has, seen=None).run(found)
 
 
-def foretell(profile: Profile, found: Iterable[Found], *, with_roles: bool) -> Iterator[Judged]:
+def foretell(
+    profile: Profile, found: Iterable[Found], *, with_roles: bool, none_has: Callable[[int], None] = do_not_care
+) -> Iterator[Judged]:
     """What ``import_users`` would do. Writes nothing to the database."""
     with closing(Seen()) as seen:
-        yield from Import(profile, with_roles, seen).run(found)
+        yield from Import(profile, with_roles, none_has, seen).run(found)
 
 
 def _until_fault(found: Iterable[Found], fault: list[FaultyExport]) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from authservice.migration import importing
 from authservice.migration.profiles import PROFILES
 from tests.migration.importing import HASH, call, imported, ndjson, user, write
 
@@ -56,6 +57,66 @@ def test_a_setting_that_hashes_need_is_named(app, make_app, tmp_path):
     assert "2 of the imported cannot sign in before FLASK_LEGACY_PEPPER is set." in dry.stderr
     done = call(make_app(LEGACY_PEPPER="pepper"), "import", "--from", "authservice", export)
     assert (done.exit_code, "FLASK_LEGACY_PEPPER" in done.stderr) == (0, False)
+
+
+FEATHERS = [{"_id": f"u{number}", "email": f"u{number}@example.com", "hash": HASH} for number in (1, 2)]
+OF_GOOGLE = [{"_id": f"a{number}", "userId": f"u{number}", "providerId": "google"} for number in (1, 2)]
+ALSO = "If the users have none there either, add --without-passwords: they set one by mail.\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "files", "said"),
+    [
+        ("parse", [FEATHERS], "the first 2 users have no password. Is --from parse right? "),
+        ("nestjs", [FEATHERS[:1]], "the first user has no password. Is --from nestjs right? "),
+        (
+            "better-auth",
+            [FEATHERS, OF_GOOGLE],
+            "the first 2 users have no password. Is --from better-auth right? Give the file of accounts as well: the "
+            "passwords are in it. ",
+        ),
+        (
+            "authservice",
+            [FEATHERS],
+            "the first 2 users have no password. Is --from authservice right? Passwords are in the export only with "
+            "--with-hashes. ",
+        ),
+    ],
+)
+def test_an_export_without_any_password_is_imported_only_if_told_so(app, database, tmp_path, profile, files, said):
+    paths = [write(tmp_path, ndjson(*records), f"{number}") for number, records in enumerate(files)]
+    dry = call(app, "import", "--from", profile, *paths, "--dry-run")
+    assert (dry.exit_code, f"Note: an import would stop: {said}{ALSO}" in dry.stderr) == (0, True)
+    refused = call(app, "import", "--from", profile, *paths)
+    assert (refused.exit_code, refused.output) == (2, f"Error: {said}{ALSO}")
+    assert database.users.estimated_document_count() == 0
+    for options in (["--dry-run"], []):
+        done = call(app, "import", "--from", profile, *paths, "--without-passwords", *options)
+        assert (done.exit_code, "would stop" in done.stderr) == (0, False)
+    assert database.users.estimated_document_count() == len(files[0])
+
+
+@pytest.mark.parametrize(
+    "files", [[FEATHERS, [*OF_GOOGLE, {"userId": "u2", "providerId": "credential", "password": HASH}]]]
+)
+def test_one_password_anywhere_in_files_that_are_joined_is_enough(app, tmp_path, monkeypatch, files):
+    monkeypatch.setattr(importing, "BATCH", 1)
+    paths = [write(tmp_path, ndjson(*records), f"{number}") for number, records in enumerate(files)]
+    assert imported(app, *paths, profile="better-auth") == {"imported": 2, "skipped": 2}
+
+
+def test_one_password_in_the_first_batch_with_users_is_enough(app, tmp_path, monkeypatch):
+    monkeypatch.setattr(importing, "BATCH", 2)
+    records = [
+        {"email": "x"},
+        {"email": "y"},
+        user(1, password=None),
+        user(2),
+        user(3, password=None),
+        user(4, password=None),
+    ]
+    table = imported(app, write(tmp_path, ndjson(*records)), exit_code=1)
+    assert table["imported"] == 4
 
 
 def test_devise_may_have_no_pepper(app, make_app, tmp_path):

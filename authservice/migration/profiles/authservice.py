@@ -39,4 +39,4 @@ def _password(stored: object) -> Hash:
     return checked(found) if found.startswith("$") else MALFORMED
 
 
-PROFILE = Profile("authservice", "This service", read)
+PROFILE = Profile("authservice", "This service", read, why_empty="Passwords are in the export only with --with-hashes.")

@@ -23,4 +23,4 @@ def _name(attribute: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-PROFILE = Profile("cognito", "Amazon Cognito", read, array="Users")
+PROFILE = Profile("cognito", "Amazon Cognito", read, array="Users", has_passwords=False)
