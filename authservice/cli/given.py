@@ -64,7 +64,7 @@ def ask_password() -> str:
 
 def confirm(question: str) -> None:
     """Ask on stderr, and end the command unless the answer is yes."""
-    _require_stdin(_NOBODY)
+    require_somebody()
     try:
         is_yes = click.confirm(question, err=True)
     except click.Abort:
@@ -73,6 +73,11 @@ def confirm(question: str) -> None:
         _refuse_input(_NOBODY)
     if not is_yes:
         raise click.Abort
+
+
+def require_somebody() -> None:
+    """Refuse to ask where nobody can be asked."""
+    _require_stdin(_NOBODY)
 
 
 def _require_stdin(fault: str) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from flask import has_app_context
 
-from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, key_file
+from authservice.cli import EXIT_BAD_INPUT, EXIT_DATABASE, EXIT_REFUSED, given, key_file
 from authservice.config import ConfigurationError, value_of
 from authservice.config.key_set import (
     ALGORITHMS,
@@ -91,6 +91,8 @@ def rotate(force: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def retire(kid: str, force: bool, yes: bool) -> None:
     """Remove the key KID with its private part. Asks first."""
+    if not yes:
+        given.require_somebody()
 
     def retired(key_set: KeySet) -> KeySet:
         key = _find(key_set, kid)

@@ -118,6 +118,7 @@ def delete(email: str, yes: bool) -> None:
     """Delete the account of EMAIL and everything in it. Asks first."""
     user = admin.find_user(email)
     if not yes:
+        given.require_somebody()
         click.confirm(f"Delete {printable(user.email)} permanently?", abort=True)
     admin.delete(user, keep_an_admin=False)
     _print(f"{email} is deleted.")
@@ -169,6 +170,7 @@ def reset_factors(email: str, yes: bool) -> None:
     """
     user = admin.find_user(email)
     if not yes:
+        given.require_somebody()
         click.confirm(f"Remove every second factor and passkey of {printable(user.email)}?", abort=True)
     admin.reset_factors(user)
     _print(f"{email} has no second factor and no passkey, and is signed out everywhere.")

@@ -117,6 +117,18 @@ def test_a_password_that_nobody_can_type_is_explained_too(mongo_uri, options):
     assert refused.stderr == ("Error: password: missing. Type it in a terminal, or pipe it in with --password-stdin.\n")
 
 
+@pytest.mark.parametrize(
+    "command", [["users", "delete", ALICE], ["users", "reset-factors", ALICE], ["keys", "retire", "old"]], ids=" ".join
+)
+def test_a_question_that_nobody_can_answer_is_explained(users, alice, mongo_uri, tmp_path, command):
+    settings = {"FLASK_MONGO_URI": mongo_uri, "FLASK_JWT_SECRET_KEY": SECRET}
+    environment = settings if command[0] == "users" else {"FLASK_JWT_KEYS_FILE": str(tmp_path / "keys.json")}
+    refused = run("authservice", *command, through=WITHOUT_STDIN, **environment)
+    assert (refused.returncode, refused.stdout) == (EXIT_BAD_INPUT, "")
+    assert refused.stderr == "Error: nobody can be asked here. Use --yes.\n"
+    assert users("show", ALICE).exit_code == DONE
+
+
 def flask_users(*arguments: str, **environment: str):
     return run("flask", "--app", "wsgi", "users", *arguments, **environment)
 
