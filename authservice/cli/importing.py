@@ -1,6 +1,7 @@
 """``users import``: users come from other stacks."""
 
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -34,6 +35,7 @@ from authservice.store.client import ping
 EXIT_INTERRUPTED = 130  # as shells count SIGINT
 _BUILD_SECONDS = 600.0
 _RESUMES = "Running the same command again resumes"
+_ELSEWHERE = "Set SQLITE_TMPDIR to a folder with more room, and run the same command again"
 
 
 @group.command("import")
@@ -88,8 +90,12 @@ def import_command(
         _refuse(f"{fault}. What came before it is {'read' if dry_run else 'imported'}", EXIT_BAD_INPUT)
     except NoPasswords as missing:
         _refuse(no_passwords(profile, missing.users), EXIT_BAD_INPUT)
+    except sqlite3.Error as error:
+        _show_if_any(report, dry_run)
+        _refuse(f"temporary files cannot be written: {error}. {_ELSEWHERE}", EXIT_BAD_INPUT)
     except OSError as error:
-        _refuse(f"{rejects_path}: {error.strerror}", EXIT_BAD_INPUT)
+        again = f". {_RESUMES}" if _show_if_any(report, dry_run) else ""
+        _refuse(f"{rejects_path}: {error.strerror}{again}", EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         _show(report, dry_run)
         _refuse(f"stopped. {_RESUMES}", EXIT_INTERRUPTED)
@@ -159,6 +165,12 @@ def _show(report: Report, dry_run: bool) -> None:
     missing = [need for need, name in SETTING_OF.items() if settings.get(name) is None]
     for line in report.warnings(missing):
         click.echo(f"Note: {printable(line)}", err=True)
+
+
+def _show_if_any(report: Report, dry_run: bool) -> bool:
+    if not report.is_empty:
+        _show(report, dry_run)
+    return not report.is_empty
 
 
 def _refuse(sentence: str, code: int) -> NoReturn:

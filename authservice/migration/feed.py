@@ -48,7 +48,8 @@ class Feed:
         try:
             piece = self._text.read(_PIECE_CHARACTERS)
         except (EOFError, gzip.BadGzipFile, zlib.error):
-            raise FaultyExport(f"{self.name}: the gzip data is damaged or cut off") from None
+            lost = f"up to {_PIECE_CHARACTERS:,} characters before the fault are not read either"
+            raise FaultyExport(f"{self.name}: the gzip data is damaged or cut off, and {lost}") from None
         except OSError as error:
             raise FaultyExport(f"{self.name}: {error.strerror or type(error).__name__}") from None
         self.buffer += piece
@@ -84,7 +85,7 @@ class Feed:
 def opened(path: str) -> Iterator[Feed]:
     """``path`` may be STDIN. Raises FaultyExport."""
     if path == STDIN:
-        feed = Feed("stdin", sys.stdin.buffer, None)
+        feed = Feed("stdin", _stdin(), None)
         try:
             yield feed
         finally:
@@ -97,8 +98,16 @@ def opened(path: str) -> Iterator[Feed]:
 
 def require_readable(path: str) -> None:
     """Raises FaultyExport. A pipe is not opened: its text can be read once."""
-    if path != STDIN and not Path(path).is_fifo():
+    if path == STDIN:
+        _stdin()
+    elif not Path(path).is_fifo():
         _open(path).close()
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise FaultyExport("stdin: closed")
+    return sys.stdin.buffer
 
 
 def _open(path: str) -> BinaryIO:

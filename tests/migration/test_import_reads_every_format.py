@@ -155,7 +155,10 @@ FAULTY = {
     "text": ("Dear Sir\n", "{}: neither JSON nor CSV with a header"),
     "zip": (b"PK\x03\x04,\x00,\x00\n", "{}: neither JSON nor CSV"),
     "UTF-16": ("id,email\n".encode("utf-16"), "{}: UTF-16; convert it to UTF-8"),
-    "cut gzip": (packed(ndjson(*RECORDS))[:-5], "{}: the gzip data is damaged or cut off"),
+    "cut gzip": (
+        packed(ndjson(*RECORDS))[:-5],
+        "{}: the gzip data is damaged or cut off, and up to 1,048,576 characters",
+    ),
 }
 
 

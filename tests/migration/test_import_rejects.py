@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from tests.migration.importing import call, imported, ndjson, rejected, user, write
+from tests.migration.importing import call, imported, ndjson, rejected, table_of, user, write
 
 EXPORT = ndjson(user(1), user(2, email="User1@example.com"), user(3, email="none")) + "{broken\n" + ndjson(user(4))
 REFUSED = [
@@ -89,3 +89,13 @@ def test_an_index_of_another_stack_refuses_users_who_are_not_here(app, database,
         assert got == {**table, "unreadable": 2, "refused by the database": 2}
         assert rejected(path) == [{"line": line, "reason": "refused by the database"} for line in (2, 4)]
     assert database.users.distinct("legacy.id") == ["u1"]
+
+
+def test_a_full_disk_does_not_hide_what_was_done(app, database, tmp_path):
+    refused = call(app, "import", "--from", "nestjs", write(tmp_path, EXPORT), "--rejects", "/dev/full")
+    assert refused.exit_code == 2
+    assert table_of(refused.stdout) == {"imported": 2, **TABLE}
+    assert refused.stderr.endswith(
+        "Error: /dev/full: No space left on device. Running the same command again resumes.\n"
+    )
+    assert database.users.estimated_document_count() == 2

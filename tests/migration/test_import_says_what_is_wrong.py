@@ -1,8 +1,11 @@
 """What an import is given, and what a hash needs, is checked and named."""
 
+import sqlite3
+from types import SimpleNamespace
+
 import pytest
 
-from authservice.migration import importing
+from authservice.migration import feed, importing
 from authservice.migration.profiles import PROFILES
 from tests.migration.importing import HASH, call, imported, ndjson, user, write
 
@@ -164,3 +167,30 @@ def test_an_empty_file_is_named_and_nothing_else_is_said(app, tmp_path):
     export = write(tmp_path, "")
     refused = call(app, "import", "--from", "nestjs", export)
     assert (refused.exit_code, refused.output) == (2, f"Error: {export}: empty.\n")
+
+
+def test_a_closed_stdin_is_named(app, monkeypatch):
+    monkeypatch.setattr(feed, "sys", SimpleNamespace(stdin=None))
+    refused = call(app, "import", "--from", "nestjs", "-")
+    assert (refused.exit_code, refused.output) == (2, "Error: stdin: closed.\n")
+
+
+@pytest.mark.parametrize(("profile", "options"), [("nestjs", ["--dry-run"]), ("better-auth", [])])
+def test_a_full_disk_for_temporary_files_is_named(app, database, tmp_path, monkeypatch, profile, options):
+    """As with a small limit of the file size, which would also stop the database here."""
+    connect = sqlite3.connect
+
+    def small(*arguments, **named):
+        connection = connect(*arguments, **named)
+        connection.execute("PRAGMA max_page_count = 3")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    export = write(tmp_path, ndjson(*map(user, range(500))))
+    refused = call(app, "import", "--from", profile, export, *options)
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "Error: temporary files cannot be written: database or disk is full. "
+        "Set SQLITE_TMPDIR to a folder with more room, and run the same command again.\n"
+    )
+    assert database.users.estimated_document_count() == 0
