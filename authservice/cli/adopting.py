@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from authservice.cli import EXIT_BAD_INPUT, EXIT_REFUSED, given, printable, users
+from authservice.cli import EXIT_REFUSED, given, printable, users
 from authservice.cli.progress import Progress
 from authservice.migration import adopting, adoption_plan, undoing
 from authservice.migration.adopting import Outcome
@@ -41,21 +41,18 @@ _EFFECTS = {
     is_flag=True,
     help="Rename fields of the other app that have a name of ours, such as sessions and roles.",
 )
-@click.option("--without-passwords", is_flag=True, help="Go on if no user at all has a password.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @users.reporting
-def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, without_passwords: bool, yes: bool) -> None:
+def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool) -> None:
     """Make the users of another stack ours, in FLASK_USERS_COLLECTION itself. Says what it would write, and asks first.
 
     It can be run again, after a stop or for users who came later, and be undone with --undo.
 
-    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong, nobody
-    could be asked or no user has a password, 3 the database does not answer.
+    Exit codes: 0 every user is here, 1 some are not or a question was answered with no, 2 an option is wrong or
+    nobody could be asked, 3 the database does not answer.
     """
     if undo and rename_sessions:
         raise click.UsageError("--undo knows what was renamed. Leave --rename-sessions out.")
-    if undo and without_passwords:
-        raise click.UsageError("--undo needs no --without-passwords.")
     profile = PROFILES[name]
     ping()
     if undo:
@@ -64,12 +61,6 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, without_p
     with _progress("documents read") as progress:
         plan = adoption_plan.look(profile, progress)
     _print(_lines_of(plan))
-    if plan.would and not plan.finds_passwords and not without_passwords:
-        _refuse(
-            f"by {profile.title}, not one of them has a password. Is --from right? "
-            "If they have none there, add --without-passwords.",
-            EXIT_BAD_INPUT,
-        )
     if plan.renamed and not rename_sessions:
         renamed = ", ".join(f"{old} to {new}" for old, new in plan.renamed)
         _refuse(
@@ -134,6 +125,8 @@ def _fields_of(plan: Plan) -> Iterator[str]:
             else (f"{plan.without_password:,} have no password and set")
         )
         yield f"{they_set} one by mail."
+    if plan.would and not plan.finds_passwords:
+        yield f"By {plan.profile.title}, not one of them has a password. Is --from right?"
     yield from _missing_settings(plan)
     yield "Every other field stays as it is."
     yield "Afterwards change e-mails here only: one that the other app changes would still count as verified."

@@ -17,7 +17,8 @@ from authservice.security.legacy import encode
 from authservice.security.legacy.legacy_hash import SETTING_OF, Needs
 from authservice.store.imports import Fate
 
-_REASONS = {Fate.TAKEN: "e-mail taken", Fate.ID_TAKEN: "id taken"}
+_TAKEN, _OTHER_EMAIL = "e-mail taken", "already here with another e-mail"
+_REASONS = {Fate.TAKEN: _TAKEN, Fate.OTHER_EMAIL: _OTHER_EMAIL}
 _GRANT = "authservice users grant EMAIL ROLE"
 _REFUSED = "refused by the database"
 
@@ -40,7 +41,7 @@ class Report:
     refused_without_password: int = 0  # as a dry run foretells
 
     def count(self, judged: Judged) -> str | None:
-        """Why the record is refused; None if it is not."""
+        """Why the record is not imported; None if it is, or was before."""
         if judged.outcome is None:
             self.skipped += 1
             return None
@@ -70,7 +71,7 @@ class Report:
 
     @property
     def refused(self) -> int:
-        return sum(self.fates[fate] for fate in _REASONS) + self.reasons.total()
+        return self.fates[Fate.TAKEN] + self.reasons.total()
 
     @property
     def is_empty(self) -> bool:
@@ -81,10 +82,12 @@ class Report:
         return self.fates.total()
 
     def table(self) -> Iterator[str]:
+        other = self.fates[Fate.OTHER_EMAIL]
         rows = [
             ("imported", self.fates[Fate.IMPORTED]),
-            ("already here", self.fates[Fate.HERE]),
-            *((name, self.fates[fate]) for fate, name in _REASONS.items() if fate is Fate.TAKEN or self.fates[fate]),
+            ("already here", self.fates[Fate.HERE] + other),
+            *([("  with another e-mail", other)] if other else []),
+            (_TAKEN, self.fates[Fate.TAKEN]),
             ("unreadable", self.reasons.total()),
             *((f"  {reason}", count) for reason, count in self.reasons.most_common()),
             ("skipped", self.skipped),
@@ -95,7 +98,7 @@ class Report:
 
     def warnings(self, missing: Collection[Needs]) -> Iterator[str]:
         """``missing``: which needs no setting meets."""
-        if count := self.fates[Fate.ID_TAKEN]:
+        if count := self.fates[Fate.OTHER_EMAIL]:
             have = _counted(count, "user has", "users have")
             yield f"{have} the id of an account with another e-mail: not imported. Is it another app's export?"
         for need, count in self.needs.items():

@@ -18,6 +18,7 @@ from authservice.store.clock import now
 from authservice.store.imports import Fate
 
 BATCH = 1_000
+MANY = 100  # users: fewer without a password are put right by hand
 BATCH_BYTES = 4_000_000  # or one document more
 
 
@@ -41,7 +42,8 @@ class NoPasswords(Exception):
 class Import:
     """How to import. ``seen`` is for a dry run, which writes nothing and foretells the same.
 
-    ``none_has`` is called with the number of users if none in the first batch has a password, before it is written.
+    ``none_has`` is called with the number of users if none in the first batch has a password, before it is written,
+    and if they are too many to put right by hand.
     """
 
     profile: Profile
@@ -58,7 +60,7 @@ class Import:
         while batch := self._batch(records, moment):
             if is_first and (users := [one.user for one in batch if one.user]):
                 is_first = False
-                if not any(user.has_password for user in users):
+                if len(users) >= MANY and not any(user.has_password for user in users):
                     self.none_has(len(users))
             yield from self._judge(batch)
         if fault:
@@ -95,17 +97,17 @@ class Import:
         keys = imports.keys_here({user.key for user in users})
         ids = imports.ids_here({user.kept_id for user in users if user.kept_id and user.key not in keys})
         with_id = [keys.get(user.key) or (ids.get(user.kept_id) if user.kept_id else None) for user in users]
-        is_here = [_is_of(user, document) for user, document in zip(users, with_id, strict=True)]
-        asked = [spelling for user, here in zip(users, is_here, strict=True) if not here for spelling in user.spellings]
+        new = [user for user, document in zip(users, with_id, strict=True) if document is None]
+        asked = [spelling for user in new for spelling in user.spellings]
         taken = {emails.folded(email) for email in imports.taken(asked)} if asked else set()
         fates: list[Fate | None] = []
-        for user, document, here in zip(users, with_id, is_here, strict=True):
-            if here:
-                fates.append(Fate.HERE)
+        for user, document in zip(users, with_id, strict=True):
+            if document is not None:
+                fates.append(Fate.HERE if _is_of(user, document) else Fate.OTHER_EMAIL)
             elif any(emails.folded(spelling) in taken for spelling in user.spellings):
                 fates.append(Fate.TAKEN)
             else:
-                fates.append(Fate.ID_TAKEN if document else self._foretold(user))
+                fates.append(self._foretold(user))
         new = [user for user, fate in zip(users, fates, strict=True) if fate is None]
         written = iter(imports.insert([user.document for user in new]) if new else ())
         return [fate or next(written) for fate in fates]
@@ -117,10 +119,10 @@ class Import:
         email = emails.folded(user.document["email"])
         if self.seen.add(user.key, email):
             return Fate.IMPORTED
-        holder = self.seen.key_of(email)
-        if holder is None:
-            return Fate.ID_TAKEN
-        return Fate.HERE if holder == user.key else Fate.TAKEN
+        known = self.seen.email_of(user.key)
+        if known is None:
+            return Fate.TAKEN
+        return Fate.HERE if known == email else Fate.OTHER_EMAIL
 
 
 def _read(found: Found, profile: Profile) -> MovedUser | Unreadable | None:
@@ -132,13 +134,11 @@ def _read(found: Found, profile: Profile) -> MovedUser | Unreadable | None:
         return TOO_DEEP
 
 
-def _is_of(user: Candidate, document: Mapping[str, Any] | None) -> bool:
+def _is_of(user: Candidate, document: Mapping[str, Any]) -> bool:
     """Whether the document with the user's id is the user's, and not that of a second app that counts from 1 as well.
 
     A user who has changed the e-mail here had the record's before. A document without an e-mail is nobody else's.
     """
-    if document is None:
-        return False
     former = document.get("formerEmails")
     before = [one.get("email") for one in former if isinstance(one, dict)] if isinstance(former, list) else []
     had = [email for email in (document.get("email"), *before) if isinstance(email, str)]
@@ -151,7 +151,7 @@ def do_not_care(_: int) -> None:
 
 
 def look_for_passwords(users: Iterable[Found], profile: Profile, none_has: Callable[[int], None]) -> None:
-    """Call ``none_has`` with the number of users if none has a password."""
+    """Call ``none_has`` with the number of users if none of many has a password."""
     without = 0
     for found in users:
         moved = _read(found, profile)
@@ -159,7 +159,7 @@ def look_for_passwords(users: Iterable[Found], profile: Profile, none_has: Calla
             if moved.password:
                 return
             without += 1
-    if without:
+    if without >= MANY:
         none_has(without)
 
 

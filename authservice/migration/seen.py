@@ -19,9 +19,9 @@ class Seen:
         """False if the key or the e-mail was there."""
         return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (key, email)).rowcount == 1
 
-    def key_of(self, email: str) -> str | None:
-        """The key that the e-mail was added with."""
-        found = self._database.execute("SELECT key FROM seen WHERE email = ?", (email,)).fetchone()
+    def email_of(self, key: str) -> str | None:
+        """The e-mail that the key was added with."""
+        found = self._database.execute("SELECT email FROM seen WHERE key = ?", (key,)).fetchone()
         return found and str(found[0])
 
     def close(self) -> None:

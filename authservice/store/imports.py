@@ -34,7 +34,7 @@ class Fate(enum.Enum):
     IMPORTED = enum.auto()
     HERE = enum.auto()  # and left as it is
     TAKEN = enum.auto()  # the e-mail
-    ID_TAKEN = enum.auto()  # by an account that has another e-mail
+    OTHER_EMAIL = enum.auto()  # here by the id, with another e-mail, and left as it is
     REFUSED = enum.auto()  # by the database, for example by a validator or a unique index of another stack
 
 
@@ -121,11 +121,14 @@ def _fates(documents: Sequence[Mapping[str, Any]], faults: Mapping[int, Mapping[
     """The driver repeats a write whose answer was lost, and then finds its own documents. Each counts once."""
     here = keys_here([_key(documents[index]) for index in faults])
     counted = {_key(document) for index, document in enumerate(documents) if index not in faults}
-    fates = []
+    fates, before = [], set()
     for index, document in enumerate(documents):
         fate = _fate(document, faults[index], here, counted) if index in faults else Fate.IMPORTED
+        if fate is Fate.TAKEN and _key(document) in before:
+            fate = Fate.OTHER_EMAIL  # which of the two duplicates the database names is left to it
         if fate is Fate.IMPORTED:
             counted.add(_key(document))
+            before.add(_key(document))
         fates.append(fate)
     return fates
 
@@ -146,7 +149,7 @@ def _fate(
     if fields == ["email"]:
         return Fate.TAKEN
     # Another stack may have unique indexes of its own: a field that all new users lack is a duplicate there.
-    return Fate.ID_TAKEN if same or fields in (["legacy.key"], ["_id"]) else Fate.REFUSED
+    return Fate.OTHER_EMAIL if same or fields in (["legacy.key"], ["_id"]) else Fate.REFUSED
 
 
 def _key(document: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ import json
 
 import bcrypt
 
-WITHOUT = ("--without-passwords",)
 PASSWORD = "correct horse battery staple"
 HASH = bcrypt.hashpw(PASSWORD.encode(), b"$2b$04$saltsaltsaltsaltsaltsu").decode()
 

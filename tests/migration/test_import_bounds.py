@@ -12,7 +12,7 @@ from authservice.migration.importing import import_users
 from authservice.migration.profiles import PROFILES
 from authservice.migration.reading import Exports, Found
 from authservice.store import imports
-from tests.migration.importing import WITHOUT, imported, ndjson, rejected, user, write
+from tests.migration.importing import imported, ndjson, rejected, user, write
 
 MIB = 1024 * 1024
 
@@ -51,7 +51,7 @@ def test_big_documents_are_written_a_few_at_a_time(app, tmp_path, monkeypatch):
         {"id": f"{number:024x}", "email": f"u{number}@example.com", "profile": {"text": "x" * 60_000}}
         for number in range(5)
     ]
-    assert imported(app, write(tmp_path, ndjson(*records)), profile="authservice", options=WITHOUT) == {"imported": 5}
+    assert imported(app, write(tmp_path, ndjson(*records)), profile="authservice") == {"imported": 5}
     assert sizes == [2, 2, 1]
 
 
@@ -90,5 +90,5 @@ def test_nor_does_one_of_several_files(app, tmp_path, monkeypatch):
     monkeypatch.setattr("authservice.migration.joining.json.dumps", dumps)
     users = [{"id": f"u{number}", "email": f"u{number}@example.com", "emailVerified": True} for number in (1, 2)]
     export = write(tmp_path, json.JSONEncoder().encode([users[0], {**users[1], "name": "deep"}]))
-    table = imported(app, export, profile="better-auth", exit_code=1, options=WITHOUT)
+    table = imported(app, export, profile="better-auth", exit_code=1)
     assert table == {"imported": 1, "unreadable": 1, "nested too deeply": 1}

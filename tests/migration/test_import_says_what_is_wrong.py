@@ -7,7 +7,7 @@ import pytest
 
 from authservice.migration import feed, importing
 from authservice.migration.profiles import PROFILES
-from tests.migration.importing import HASH, call, imported, ndjson, user, write
+from tests.migration.importing import HASH, call, imported, ndjson, table_of, user, write
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are(app, tmp_path):
@@ -86,7 +86,10 @@ ALSO = "If the users have none there either, add --without-passwords: they set o
         ),
     ],
 )
-def test_an_export_without_any_password_is_imported_only_if_told_so(app, database, tmp_path, profile, files, said):
+def test_many_users_without_any_password_are_imported_only_if_told_so(
+    app, database, tmp_path, monkeypatch, profile, files, said
+):
+    monkeypatch.setattr(importing, "MANY", len(files[0]))
     paths = [write(tmp_path, ndjson(*records), f"{number}") for number, records in enumerate(files)]
     dry = call(app, "import", "--from", profile, *paths, "--dry-run")
     assert (dry.exit_code, f"Note: an import would stop: {said}{ALSO}" in dry.stderr) == (0, True)
@@ -99,17 +102,27 @@ def test_an_export_without_any_password_is_imported_only_if_told_so(app, databas
     assert database.users.estimated_document_count() == len(files[0])
 
 
+@pytest.mark.parametrize("profile", ["nestjs", "better-auth"])
+def test_a_few_are_imported_all_the_same(app, database, tmp_path, monkeypatch, profile):
+    monkeypatch.setattr(importing, "MANY", 1 + len(FEATHERS))
+    done = call(app, "import", "--from", profile, write(tmp_path, ndjson(*FEATHERS)))
+    assert (done.exit_code, table_of(done.stdout)) == (0, {"imported": 2})
+    assert "2 of the imported have no password" in done.stderr
+
+
 @pytest.mark.parametrize(
     "files", [[FEATHERS, [*OF_GOOGLE, {"userId": "u2", "providerId": "credential", "password": HASH}]]]
 )
 def test_one_password_anywhere_in_files_that_are_joined_is_enough(app, tmp_path, monkeypatch, files):
     monkeypatch.setattr(importing, "BATCH", 1)
+    monkeypatch.setattr(importing, "MANY", 1)
     paths = [write(tmp_path, ndjson(*records), f"{number}") for number, records in enumerate(files)]
     assert imported(app, *paths, profile="better-auth") == {"imported": 2, "skipped": 2}
 
 
 def test_one_password_in_the_first_batch_with_users_is_enough(app, tmp_path, monkeypatch):
     monkeypatch.setattr(importing, "BATCH", 2)
+    monkeypatch.setattr(importing, "MANY", 1)
     records = [
         {"email": "x"},
         {"email": "y"},

@@ -8,7 +8,7 @@ import pytest
 
 from authservice.store import users
 from tests.conftest import ALICE, BOB
-from tests.migration.importing import WITHOUT, call, imported, ndjson, write
+from tests.migration.importing import call, imported, ndjson, write
 from tests.migration.records import CREATED, bcrypt_of
 from tests.migration.test_profile_services import FIREBASE_HASH, FIREBASE_SALT, UUID
 
@@ -48,12 +48,12 @@ def test_the_csv_file_of_firebase_which_has_no_header(app, database, tmp_path):
 
 def test_the_json_file_of_firebase(app, tmp_path):
     file = json.dumps({"users": [{"localId": "uid1", "email": ALICE, "emailVerified": True}]}, indent=2)
-    assert imported(app, write(tmp_path, file), profile="firebase", options=WITHOUT) == {"imported": 1}
+    assert imported(app, write(tmp_path, file), profile="firebase") == {"imported": 1}
 
 
 @pytest.mark.parametrize("realms", [{**REALM, "users": [of_keycloak()]}, [{**REALM, "users": [of_keycloak()]}]])
 def test_a_realm_of_keycloak_and_all_realms(app, tmp_path, realms):
-    assert imported(app, write(tmp_path, json.dumps(realms)), profile="keycloak", options=WITHOUT) == {"imported": 1}
+    assert imported(app, write(tmp_path, json.dumps(realms)), profile="keycloak") == {"imported": 1}
 
 
 def test_the_files_of_users_that_keycloak_writes_by_default(app, tmp_path):
@@ -63,7 +63,7 @@ def test_the_files_of_users_that_keycloak_writes_by_default(app, tmp_path):
         )
         for number, email in enumerate((ALICE, BOB))
     ]
-    assert imported(app, *files, profile="keycloak", options=WITHOUT) == {"imported": 2}
+    assert imported(app, *files, profile="keycloak") == {"imported": 2}
 
 
 def test_a_realm_of_keycloak_without_its_users_says_where_they_are(app, tmp_path):
@@ -97,12 +97,12 @@ def test_tables_of_medusa_and_of_better_auth_as_csv(app, tmp_path):
     )
     identities = csv_of({"id": "1", "entity_id": ALICE, "provider": "emailpass", "provider_metadata": "{}"})
     files = [write(tmp_path, identities, "identities"), write(tmp_path, people, "people")]
-    assert imported(app, *files, profile="medusa", options=WITHOUT) == {"imported": 1, "skipped": 1}
+    assert imported(app, *files, profile="medusa") == {"imported": 1, "skipped": 1}
 
     owner = csv_of({"id": "u1", "email": BOB, "emailVerified": "t"})
     account = csv_of({"id": "a1", "userId": "u1", "providerId": "google"})
     files = [write(tmp_path, account, "account"), write(tmp_path, owner, "user")]
-    assert imported(app, *files, profile="better-auth", options=WITHOUT) == {"imported": 1, "skipped": 1}
+    assert imported(app, *files, profile="better-auth") == {"imported": 1, "skipped": 1}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,6 @@ def test_tables_of_medusa_and_of_better_auth_as_csv(app, tmp_path):
     ],
 )
 def test_a_file_of_another_service(app, client, tmp_path, profile, content):
-    options = WITHOUT if profile in ("kratos", "clerk", "meteor") else ()  # Cognito never has any
-    assert imported(app, write(tmp_path, content), profile=profile, options=options) == {"imported": 1}
+    assert imported(app, write(tmp_path, content), profile=profile) == {"imported": 1}
     with app.app_context():
         assert users.holder_of([ALICE])
