@@ -25,14 +25,6 @@ def settings(settings):
     return {**settings, **PRODUCTION}
 
 
-@pytest.fixture
-def healthy(app):
-    """An app whose collection has the indexes that a worker builds at its start."""
-    with app.app_context():
-        indexes.ensure_indexes(60)
-    return app
-
-
 def test_a_healthy_installation_exits_with_0(healthy, database):
     insert(database, BCRYPT)
     code, said = examine(healthy)

@@ -6,7 +6,7 @@ import pytest
 from bson import ObjectId
 
 from authservice.migration import doctor
-from authservice.store import indexes, surveys
+from authservice.store import surveys
 from tests.conftest import ALICE, make_account
 from tests.migration.examining import (
     BCRYPT,
@@ -27,14 +27,6 @@ IF_DEVISE = "if Devise has a pepper, set FLASK_LEGACY_PEPPER"
 @pytest.fixture
 def settings(settings):
     return {**settings, **PRODUCTION}
-
-
-@pytest.fixture
-def healthy(app):
-    """An app whose collection has the indexes that a worker builds at its start."""
-    with app.app_context():
-        indexes.ensure_indexes(60)
-    return app
 
 
 def test_hashes_are_counted_by_format_and_cost(healthy, database):
