@@ -58,7 +58,7 @@ def import_command(
 ) -> None:
     """Import the users of another stack from FILEs: JSON, NDJSON or CSV, packed with gzip or not. - is stdin.
 
-    An account that is here stays as it is. Exit codes: 0 every user is here, 1 some are refused, 2 bad input, 3 the
+    An account that is here stays as it is. Exit codes: 0 nobody is refused, 1 some are refused, 2 bad input, 3 the
     database does not answer.
     """
     profile = PROFILES[profile_name]
