@@ -63,9 +63,7 @@ def adopt(name: str, dry_run: bool, undo: bool, rename_sessions: bool, yes: bool
     _print(_lines_of(plan))
     if plan.renamed and not rename_sessions:
         renamed = ", ".join(f"{old} to {new}" for old, new in plan.renamed)
-        _refuse(
-            f"Some documents use our field names for something else. --rename-sessions renames {renamed}.", EXIT_REFUSED
-        )
+        _refuse(f"Some documents use our field names for something else. --rename-sessions renames {renamed}.")
     todo = plan.would + plan.unfinished
     if todo and not dry_run:
         if not yes:
@@ -126,7 +124,7 @@ def _fields_of(plan: Plan) -> Iterator[str]:
         )
         yield f"{they_set} one by mail."
     if plan.would and not plan.finds_passwords:
-        yield f"By {plan.profile.title}, not one of them has a password. Is --from right?"
+        yield f"By the rules of {plan.profile.title}, none of them has a password. Is --from right?"
     yield from _missing_settings(plan)
     yield "Every other field stays as it is."
     yield "Afterwards change e-mails here only: one that the other app changes would still count as verified."
@@ -182,9 +180,9 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(printable(line))
 
 
-def _refuse(sentence: str, code: int) -> None:
+def _refuse(sentence: str) -> None:
     click.echo(f"Error: {sentence}", err=True)
-    sys.exit(code)
+    sys.exit(EXIT_REFUSED)
 
 
 @contextmanager

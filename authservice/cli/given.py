@@ -81,7 +81,7 @@ def require_somebody() -> None:
 
 
 def _require_stdin(fault: str) -> None:
-    if sys.stdin is None:  # closed by who started the command
+    if sys.stdin is None:  # the caller closed it
         _refuse_input(fault)
 
 

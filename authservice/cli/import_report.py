@@ -38,7 +38,6 @@ class Report:
     needs: Counter[Needs] = field(default_factory=Counter)
     of_devise: int = 0  # they need the pepper, if there is one
     has_passwords: bool = False
-    refused_without_password: int = 0  # as a dry run foretells
 
     def count(self, judged: Judged) -> str | None:
         """Why the record is not imported; None if it is, or was before."""
@@ -107,8 +106,6 @@ class Report:
         if self.of_devise and "pepper" in missing:
             have = _counted(self.of_devise, "of the imported has a hash", "of the imported have hashes")
             yield f"{have} of Devise: if Devise has a pepper, set FLASK_{SETTING_OF['pepper']}."
-        if self.refused_without_password:
-            yield f"an import would stop: {no_passwords(self.profile, self.refused_without_password)}."
         if self.without_password:
             yield f"{_have(self.without_password)} no password: they set one by mail."
         if self.with_lost_roles:
@@ -120,7 +117,7 @@ class Report:
             have = _counted(self.with_roles_here, "of the users already here has", "of the users already here have")
             leaves = "An import leaves their roles here as they are"
             yield f"{have} roles in the export. {leaves}. If they lack some: {_GRANT}."
-        if not self.has_passwords and not self.refused_without_password and self.profile.why_empty:
+        if not self.has_passwords and self.profile.why_empty:
             yield self.profile.why_empty
 
 
@@ -134,13 +131,16 @@ def _have(count: int) -> str:
 
 def no_passwords(profile: Profile, users: int) -> str:
     """A sentence without its full stop."""
-    lack = "the first user has no password" if users == 1 else f"the first {users:,} users have no password"
-    also = "If the users have none there either, add --without-passwords: they set one by mail"
-    return " ".join(filter(None, (f"{lack}. Is --from {profile.name} right?", profile.why_empty, also)))
+    lack = f"none of the {users:,} users read so far has a password. Is --from {profile.name} right?"
+    also = "If they have none there either, add --without-passwords: they set one by mail"
+    return " ".join(filter(None, (lack, profile.why_empty, also)))
 
 
 class Rejects:
-    """One JSON object a line for each refused record, with its place and the reason, never with its content."""
+    """One JSON object a line for each record that is refused or here with another e-mail.
+
+    It has the place and the reason, and never the content.
+    """
 
     def __init__(self, file: TextIO | None, *, names_files: bool) -> None:
         self._file, self._names_files = file, names_files

@@ -3,8 +3,7 @@
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 import click
@@ -19,10 +18,8 @@ from authservice.migration.feed import STDIN, FaultyExport, require_readable
 from authservice.migration.importing import (
     Judged,
     NoPasswords,
-    do_not_care,
     foretell,
     import_users,
-    look_for_passwords,
 )
 from authservice.migration.joining import joined
 from authservice.migration.profiles import PROFILES
@@ -44,7 +41,12 @@ _ELSEWHERE = "Set SQLITE_TMPDIR to a folder with more room, and run the same com
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--dry-run", is_flag=True, help="Write nothing to the database, and say what an import would do.")
-@click.option("--rejects", "rejects_path", type=click.Path(dir_okay=False), help="Write the refused records here.")
+@click.option(
+    "--rejects",
+    "rejects_path",
+    type=click.Path(dir_okay=False),
+    help="Write here what is refused, and why.",
+)
 @click.option("--roles", "with_roles", is_flag=True, help="Import roles as well: a role admin there is admin here.")
 @click.option("--without-passwords", is_flag=True, help="Import users of whom none has a password.")
 @reporting
@@ -71,16 +73,15 @@ def import_command(
         indexes.ensure_indexes(_BUILD_SECONDS)
         imports.build_index()
     found: Iterable[Found] = exports.records(profile)
-    none_has = do_not_care if without_passwords or not profile.has_passwords else _stopping(report, dry_run)
     if profile.joins:
-        look = partial(look_for_passwords, profile=profile, none_has=none_has)
-        found, none_has = joined(_counted(found, progress), profile.joins, look), do_not_care
+        found = joined(_counted(found, progress), profile.joins)
         progress = Progress("users", lambda: None)
     outcome = "stopped"
     try:
         with rejects(rejects_path, names_files=len(files) > 1) as refused:
             run = foretell if dry_run else import_users
-            judged = run(profile, found, with_roles=with_roles, none_has=none_has)
+            needs_passwords = profile.has_passwords and not without_passwords
+            judged = run(profile, found, with_roles=with_roles, needs_passwords=needs_passwords)
             _judge(judged, report, refused, progress)
         outcome = "ok"
     except FaultyExport as fault:
@@ -89,6 +90,7 @@ def import_command(
         _show(report, dry_run)
         _refuse(f"{fault}. What came before it is {'read' if dry_run else 'imported'}", EXIT_BAD_INPUT)
     except NoPasswords as missing:
+        _show_if_any(report, dry_run)
         _refuse(no_passwords(profile, missing.users), EXIT_BAD_INPUT)
     except sqlite3.Error as error:
         _show_if_any(report, dry_run)
@@ -130,15 +132,6 @@ def _are_same(path: str, other: str) -> bool:
         return os.path.samefile(path, other)
     except OSError:
         return False
-
-
-def _stopping(report: Report, dry_run: bool) -> Callable[[int], None]:
-    def none_has(users: int) -> None:
-        if not dry_run:
-            raise NoPasswords(users)
-        report.refused_without_password = users
-
-    return none_has
 
 
 def _counted(found: Iterable[Found], progress: Progress) -> Iterator[Found]:

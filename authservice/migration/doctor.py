@@ -24,7 +24,7 @@ Verdict = Literal["ok", "warning", "error"]
 class Finding:
     """``number``: how many documents it is about. ``ids`` are theirs: the first ones, if there are many.
 
-    ``groups`` are the same ids, those together whose e-mails belong to one account.
+    ``groups`` has the same ids, grouped by the account that their e-mails belong to.
     """
 
     verdict: Verdict

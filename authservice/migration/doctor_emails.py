@@ -12,7 +12,6 @@ from authservice.store.imports import KEY_INDEX
 from authservice.store.surveys import IDS_MAX, Held
 
 _PARSED_MAX_CHARACTERS = 1_000  # parsing is quadratic in places, and what is longer is no address
-_ONE_ACCOUNTS = "FROM held GROUP BY account HAVING count(DISTINCT spelling) > 1"
 
 
 @dataclass
@@ -56,7 +55,7 @@ class Emails:
     alike: Shared = field(default_factory=Shared)
     in_case: Shared = field(default_factory=Shared)
     beyond_case: Shared = field(default_factory=Shared)
-    is_disk_full: bool = False
+    fault: str | None = None  # of the temporary files
 
 
 def look_at_case() -> Emails:
@@ -83,8 +82,8 @@ def look_beyond_case(found: Emails) -> None:
             for batch in surveys.unusual():
                 _keep(kept, [*_compared(batch, found)])
             _read_groups(kept, found.beyond_case)
-    except sqlite3.Error:
-        found.is_disk_full = True
+    except sqlite3.Error as error:
+        found.fault = str(error)
 
 
 def _compared(batch: Iterable[Held], found: Emails) -> Iterator[tuple[str, str]]:
@@ -103,7 +102,7 @@ def _compared(batch: Iterable[Held], found: Emails) -> Iterator[tuple[str, str]]
 
 
 def _keep(kept: sqlite3.Connection, unusual: list[tuple[str, str]]) -> None:
-    """With whoever has the same e-mail in an ordinary spelling."""
+    """Store their hashes, and those of users with the same e-mail in an ordinary spelling."""
     compared = [(_account_of(email), email, id) for id, email in unusual]
     ordinary = {account for account, _, _ in compared if _is_ordinary(account)}
     for one in surveys.holders([*ordinary]) if ordinary else ():
@@ -126,8 +125,11 @@ def _is_ordinary(email: str) -> bool:
 
 def _read_groups(kept: sqlite3.Connection, shared: Shared) -> None:
     """In the order in which they were read."""
+    groups = (
+        "SELECT account, count(*) FROM held GROUP BY account HAVING count(DISTINCT spelling) > 1 ORDER BY min(rowid)"
+    )
     of_account = "SELECT id FROM held WHERE account = ? ORDER BY rowid LIMIT ?"
-    for account, number in kept.execute(f"SELECT account, count(*) {_ONE_ACCOUNTS} ORDER BY min(rowid)"):
+    for account, number in kept.execute(groups):
         shared.add((id for (id,) in kept.execute(of_account, (account, IDS_MAX))), number)
 
 
@@ -176,12 +178,12 @@ def _of_shared(found: Emails) -> Iterator[Finding]:
         yield _finding_of("warning", found.in_case, "in different case: each user must type the stored spelling")
     if found.beyond_case.emails:
         sentence = (
-            "spelled in several ways, such as a domain in Unicode and as xn--, or with white space: each user must "
-            "type the stored spelling"
+            "spelled in several ways, such as a domain in Unicode and as xn--: each user must type the stored "
+            "spelling, and nobody can sign in to one with white space around it"
         )
         yield _finding_of("warning", found.beyond_case, sentence)
-    if found.is_disk_full:
-        sentence = "not all could be compared: the temporary directory is full. Set SQLITE_TMPDIR or TMPDIR"
+    if found.fault:
+        sentence = f"not all could be looked at: temporary files cannot be written: {found.fault}. Set SQLITE_TMPDIR"
         yield Finding("warning", "e-mails", sentence)
 
 

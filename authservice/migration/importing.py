@@ -1,6 +1,6 @@
 """Imports users of other stacks, batch by batch: what is here stays as it is, so running it again resumes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +32,7 @@ class Judged(NamedTuple):
 
 
 class NoPasswords(Exception):
-    """None of the first users has a password: the profile is the wrong one, or a file is missing."""
+    """None of many users has a password: the profile is the wrong one, or a file is missing."""
 
     def __init__(self, users: int) -> None:
         self.users = users
@@ -40,28 +40,25 @@ class NoPasswords(Exception):
 
 @dataclass(frozen=True)
 class Import:
-    """How to import. ``seen`` is for a dry run, which writes nothing and foretells the same.
-
-    ``none_has`` is called with the number of users if none in the first batch has a password, before it is written,
-    and if they are too many to put right by hand.
-    """
+    """How to import. ``seen`` is for a dry run, which writes nothing and foretells the same."""
 
     profile: Profile
     with_roles: bool
-    none_has: Callable[[int], None]
+    needs_passwords: bool
     seen: Seen | None
 
     def run(self, found: Iterable[Found]) -> Iterator[Judged]:
-        """Raises DatabaseUnavailable, and FaultyExport after what came before the fault."""
+        """Raises DatabaseUnavailable, NoPasswords, and FaultyExport after what came before the fault."""
         moment = now()
         fault: list[FaultyExport] = []
         records = _until_fault(found, fault)
-        is_first = True
+        without, looks = 0, self.needs_passwords
         while batch := self._batch(records, moment):
-            if is_first and (users := [one.user for one in batch if one.user]):
-                is_first = False
-                if len(users) >= MANY and not any(user.has_password for user in users):
-                    self.none_has(len(users))
+            users = [one.user for one in batch if one.user]
+            looks = looks and not any(user.has_password for user in users)
+            without += len(users)
+            if looks and without >= MANY:
+                raise NoPasswords(without)
             yield from self._judge(batch)
         if fault:
             raise fault[0]
@@ -137,7 +134,7 @@ def _read(found: Found, profile: Profile) -> MovedUser | Unreadable | None:
 def _is_of(user: Candidate, document: Mapping[str, Any]) -> bool:
     """Whether the document with the user's id is the user's, and not that of a second app that counts from 1 as well.
 
-    A user who has changed the e-mail here had the record's before. A document without an e-mail is nobody else's.
+    A user who has changed the e-mail here had the record's before. A document without an e-mail counts as the user's.
     """
     former = document.get("formerEmails")
     before = [one.get("email") for one in former if isinstance(one, dict)] if isinstance(former, list) else []
@@ -146,36 +143,19 @@ def _is_of(user: Candidate, document: Mapping[str, Any]) -> bool:
     return not had or any(emails.folded(one) in own or emails.folded(emails.normal_form(one)) in own for one in had)
 
 
-def do_not_care(_: int) -> None:
-    """For users who may lack a password."""
-
-
-def look_for_passwords(users: Iterable[Found], profile: Profile, none_has: Callable[[int], None]) -> None:
-    """Call ``none_has`` with the number of users if none of many has a password."""
-    without = 0
-    for found in users:
-        moved = _read(found, profile)
-        if isinstance(moved, MovedUser):
-            if moved.password:
-                return
-            without += 1
-    if without >= MANY:
-        none_has(without)
-
-
 def import_users(
-    profile: Profile, found: Iterable[Found], *, with_roles: bool, none_has: Callable[[int], None] = do_not_care
+    profile: Profile, found: Iterable[Found], *, with_roles: bool, needs_passwords: bool = False
 ) -> Iterator[Judged]:
-    """Call it once the indexes are there."""
-    return Import(profile, with_roles, none_has, seen=None).run(found)
+    """Call it once the indexes are there. ``needs_passwords``: stop if there are many users and none has one."""
+    return Import(profile, with_roles, needs_passwords, seen=None).run(found)
 
 
 def foretell(
-    profile: Profile, found: Iterable[Found], *, with_roles: bool, none_has: Callable[[int], None] = do_not_care
+    profile: Profile, found: Iterable[Found], *, with_roles: bool, needs_passwords: bool = False
 ) -> Iterator[Judged]:
     """What ``import_users`` would do. Writes nothing to the database."""
     with closing(Seen()) as seen:
-        yield from Import(profile, with_roles, none_has, seen).run(found)
+        yield from Import(profile, with_roles, needs_passwords, seen).run(found)
 
 
 def _until_fault(found: Iterable[Found], fault: list[FaultyExport]) -> Iterator[Found]:

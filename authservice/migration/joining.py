@@ -6,7 +6,7 @@ it is open, so nothing is left even if the process is killed.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import groupby
 from typing import Any
@@ -23,11 +23,8 @@ _IN_ORDER = """
 """
 
 
-def joined(found: Iterable[Found], joins: Joins, look: Callable[[Iterator[Found]], None]) -> Iterator[Found]:
-    """One record a user, ``{part: [record, ...]}``. What is unreadable or of no use comes first, as it is.
-
-    ``look`` sees the users once before the first of them comes.
-    """
+def joined(found: Iterable[Found], joins: Joins) -> Iterator[Found]:
+    """One record a user, ``{part: [record, ...]}``. What is unreadable or of no use comes first, as it is."""
     with closing(sqlite3.connect("", isolation_level=None)) as parts:
         parts.execute("PRAGMA journal_mode = OFF")
         parts.execute("PRAGMA cache_size = -65536")  # 64 MiB
@@ -43,8 +40,9 @@ def joined(found: Iterable[Found], joins: Joins, look: Callable[[Iterator[Found]
             else:
                 yield one._replace(record=part)
         parts.execute("CREATE INDEX by_key ON part (key)")
-        look(_users(parts, joins))
-        yield from _users(parts, joins)
+        rows = parts.execute(_IN_ORDER, {"referred": joins.referred})
+        for _, of_user in groupby(rows, key=lambda row: row[0]):
+            yield _user([*of_user], joins.main)
 
 
 def _part(found: Found, joins: Joins) -> tuple[str, str, str, int, str] | Unreadable | None:
@@ -55,12 +53,6 @@ def _part(found: Found, joins: Joins) -> tuple[str, str, str, int, str] | Unread
         return place and (place[1], place[0], found.file, found.line, json.dumps(found.record))
     except RecursionError:
         return TOO_DEEP
-
-
-def _users(parts: sqlite3.Connection, joins: Joins) -> Iterator[Found]:
-    rows = parts.execute(_IN_ORDER, {"referred": joins.referred})
-    for _, of_user in groupby(rows, key=lambda row: row[0]):
-        yield _user([*of_user], joins.main)
 
 
 def _user(rows: list[Any], main: str) -> Found:

@@ -63,7 +63,7 @@ class Profile:
     has no header. ``may_adopt``: its documents can become ours in place. ``replaces``: fields of its documents that
     have our name and another meaning (Payload's ``sessions``), also if this service could read them. ``keeps``: our
     names that mean the same there, and that only the server of the other app writes; all others are in the way.
-    ``why_empty`` explains an export that has users and no passwords. ``has_passwords``: False if none ever has any.
+    ``why_empty`` explains an export that has users and no passwords. ``has_passwords``: False if no export has any.
     """
 
     name: str

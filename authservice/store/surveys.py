@@ -48,7 +48,7 @@ class Held:
 class Namesakes:
     """Documents whose e-mails differ at most in case. ``are_alike``: two of them are spelled alike, to the letter.
 
-    ``number`` is how many there are, and ``ids`` are the first ones'.
+    ``number``: how many there are. ``ids``: those of the first ones.
     """
 
     ids: tuple[str, ...]

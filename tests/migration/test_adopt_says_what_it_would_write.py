@@ -135,11 +135,11 @@ def test_a_profile_that_finds_no_password_at_all_is_asked_about(app, database):
     database.users.insert_many(others)
     said = (
         "\n2 have no password and set one by mail.\n"
-        "By NestJS with Mongoose, not one of them has a password. Is --from right?\n"
+        "By the rules of NestJS with Mongoose, none of them has a password. Is --from right?\n"
     )
     assert said in require_done(adopt(app, "nestjs", "--yes"), 2).stdout
     require_done(adopt(app, "nestjs", "--undo", "--yes"), 2, "undone")
-    assert "not one" not in require_done(adopt(app, "passport-local-mongoose", "--yes"), 2).stdout
+    assert "none of them" not in require_done(adopt(app, "passport-local-mongoose", "--yes"), 2).stdout
 
 
 @pytest.mark.parametrize("known", ["adopted before", "contested"])
@@ -151,7 +151,7 @@ def test_one_password_shows_that_the_profile_is_right(app, database, known):
         database.users.insert_one(nestjs("Alice@Example.com"))
     database.users.insert_one(nestjs(BOB, password=None))
     done = require_done(adopt(app, "nestjs", "--yes"), 1, all_in=known != "contested")
-    assert "not one" not in done.stdout
+    assert "none of them" not in done.stdout
 
 
 @pytest.mark.parametrize(("pepper", "is_said"), [(None, True), ("pepper", False)])
