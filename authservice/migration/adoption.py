@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from bson import ObjectId
 
 from authservice.migration.moved import MovedUser, Profile, Unreadable
-from authservice.migration.preparing import work_of
+from authservice.migration.preparing import read_hash, work_of
 from authservice.security import emails
 
 Document = Mapping[str, Any]
@@ -67,7 +67,7 @@ def adoption_of(profile: Profile, document: Document, moment: datetime) -> Adopt
     for name, new_name in renamed.items():
         wrote |= {new_name: document[name], name: _nothing_like(document[name])}
     known: dict[str, Any] = {"key": f"{profile.name}:{user.id}", "from": profile.name, "id": user.id}
-    if (work := work_of(wrote.get("password", user.password))) is not None:
+    if (work := work_of(read_hash(wrote.get("password", user.password)))) is not None:
         known["work"] = work
     known["added"] = [name for name in wrote if name not in document]
     theirs = [name for name in OURS if name in document and name not in wrote]

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from authservice.migration.feed import FaultyExport
-from authservice.migration.moved import MovedUser, Profile, Unreadable
+from authservice.migration.moved import Profile, Unreadable
 from authservice.migration.preparing import Candidate, prepare
 from authservice.migration.reading import TOO_DEEP, Found
 from authservice.migration.seen import Seen
@@ -83,7 +83,12 @@ class Import:
         return [one._replace(outcome=next(fates)) if one.user else one for one in batch]
 
     def _prepared(self, found: Found, moment: datetime) -> Candidate | Unreadable | None:
-        moved = _read(found, self.profile)
+        if found.record is None or isinstance(found.record, Unreadable):
+            return found.record
+        try:
+            moved = self.profile.read(found.record)
+        except RecursionError:
+            return TOO_DEEP
         if moved is None or isinstance(moved, Unreadable):
             return moved
         return prepare(moved, self.profile, moment, with_roles=self.with_roles)
@@ -120,15 +125,6 @@ class Import:
         if known is None:
             return Fate.TAKEN
         return Fate.HERE if known == email else Fate.OTHER_EMAIL
-
-
-def _read(found: Found, profile: Profile) -> MovedUser | Unreadable | None:
-    if found.record is None or isinstance(found.record, Unreadable):
-        return found.record
-    try:
-        return profile.read(found.record)
-    except RecursionError:
-        return TOO_DEEP
 
 
 def _is_of(user: Candidate, document: Mapping[str, Any]) -> bool:

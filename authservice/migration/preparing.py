@@ -11,6 +11,7 @@ from authservice.config import ROLE, ROLES_MAX
 from authservice.migration.moved import MovedUser, Profile, Unreadable
 from authservice.security import emails, legacy
 from authservice.security.legacy import bcrypts
+from authservice.security.legacy.inner import Inner
 from authservice.security.legacy.legacy_hash import Needs
 from authservice.state import current_state
 from authservice.store import imports
@@ -59,8 +60,8 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     address = emails.read(moved.email)
     if address is None:
         return _NO_EMAIL
-    hashed = legacy.parse(moved.password) if moved.password else None
-    if moved.password and hashed is None and bcrypts.read(moved.password) is None:
+    hashed = read_hash(moved.password)
+    if moved.password and hashed is None:
         return _NO_HASH
     kept = ObjectId(moved.id) if moved.has_own_id and _OBJECT_ID.fullmatch(moved.id) else None
     roles = [role for role in moved.roles if re.fullmatch(ROLE, role)][:ROLES_MAX] if with_roles else []
@@ -78,25 +79,29 @@ def prepare(moved: MovedUser, profile: Profile, moment: datetime, *, with_roles:
     for name, since in (("disabledAt", moved.disabled_at), ("emailVerifiedAt", moved.email_verified_at)):
         if since:
             document[name] = moment if since is True else since
-    if (work := work_of(moved.password)) is not None:
+    if (work := work_of(hashed)) is not None:
         document["legacy"]["work"] = work
     size = imports.size_of(document)
     if size is None:
         return _NOT_STORABLE
-    needs = hashed.needs if hashed else None
+    needs = hashed.needs if isinstance(hashed, legacy.LegacyHash) else None
     lost, unasked = with_roles and len(roles) < len(moved.roles), bool(moved.roles) and not with_roles
     return Candidate(document, address.spellings, needs, lost, unasked, size)
 
 
-def work_of(password: str | None) -> float | None:
+def read_hash(password: str | None) -> legacy.LegacyHash | Inner | None:
+    """An ``Inner`` is plain bcrypt."""
+    return (legacy.parse(password) or bcrypts.read(password)) if password else None
+
+
+def work_of(hashed: legacy.LegacyHash | Inner | None) -> float | None:
     """The ``legacy.work`` of a user: None if no refusal takes longer because of this hash."""
-    if password is None:
+    if hashed is None:
         return None
-    if (tagged := legacy.parse(password)) is not None:
-        return tagged.dear if tagged.dear >= _WORK_FROM_MS else None
-    plain = bcrypts.read(password)
+    if isinstance(hashed, legacy.LegacyHash):
+        return hashed.dear if hashed.dear >= _WORK_FROM_MS else None
     ours = current_state().settings["BCRYPT_LOG_ROUNDS"]
-    return plain.dear if plain is not None and plain.dear > bcrypts.dear_of(ours) else None
+    return hashed.dear if hashed.dear > bcrypts.dear_of(ours) else None
 
 
 def origin_of(stored: object) -> dict[str, str] | None:
