@@ -22,6 +22,11 @@ def quiet_log() -> Iterator[None]:
         log.setLevel(level)
 
 
+def counted(count: int, one: str, several: str) -> str:
+    """The number and the words that go with it: ``counted(1, "user has", "users have")``."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def printable(text: str) -> str:
     """Escape what is not printable, as JSON does: controls, direction marks, line separators.
 

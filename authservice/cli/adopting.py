@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from authservice.cli import EXIT_REFUSED, given, printable, users
+from authservice.cli import EXIT_REFUSED, counted, given, printable, users
 from authservice.cli.progress import Progress
 from authservice.migration import adopting, adoption_plan, undoing
 from authservice.migration.adopting import Outcome
@@ -112,16 +112,11 @@ def _fields_of(plan: Plan) -> Iterator[str]:
     if theirs := +plan.theirs:
         yield f"Fields of the other app that count here too: {_counted(theirs)}"
     if plan.moves:
-        they_become = "1 has an id that is no ObjectId. It becomes"
-        if plan.moves > 1:
-            they_become = f"{plan.moves:,} have an id that is no ObjectId. Each becomes"
+        has, have = "has an id that is no ObjectId. It becomes", "have an id that is no ObjectId. Each becomes"
+        they_become = counted(plan.moves, has, have)
         yield f"{they_become} a new document, and the old one moves to {adopted.name()}. Stop the other app before."
     if plan.without_password:
-        they_set = (
-            "1 has no password and sets"
-            if plan.without_password == 1
-            else (f"{plan.without_password:,} have no password and set")
-        )
+        they_set = counted(plan.without_password, "has no password and sets", "have no password and set")
         yield f"{they_set} one by mail."
     if plan.would and not plan.finds_passwords:
         yield f"By the rules of {plan.profile.title}, none of them has a password. Is --from right?"

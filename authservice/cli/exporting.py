@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from authservice import audit
-from authservice.cli import EXIT_BAD_INPUT, given, printable
+from authservice.cli import EXIT_BAD_INPUT, counted, given, printable
 from authservice.cli.progress import Progress
 from authservice.cli.users import group, reporting
 from authservice.migration import exporting
@@ -60,7 +60,7 @@ def export(output: str | None, with_hashes: bool, yes: bool) -> None:
         progress.end()
         audit.record("export_users", outcome, target_id=None, users=done, hashes=with_hashes)
     if left_out:
-        they_have = "1 document left out: it has" if left_out == 1 else f"{left_out:,} documents left out: they have"
+        they_have = counted(left_out, "document left out: it has", "documents left out: they have")
         _note(f"{they_have} no e-mail, or an id that is no ObjectId.")
     if not with_hashes:
         _note("Passwords, second factors and passkeys come along only with --with-hashes.")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from authservice.cli import counted
 from authservice.migration.importing import Judged
 from authservice.migration.moved import Profile, Unreadable
 from authservice.migration.preparing import Candidate
@@ -98,13 +99,13 @@ class Report:
     def warnings(self, missing: Collection[Needs]) -> Iterator[str]:
         """``missing``: which needs no setting meets."""
         if count := self.fates[Fate.OTHER_EMAIL]:
-            have = _counted(count, "user has", "users have")
+            have = counted(count, "user has", "users have")
             yield f"{have} the id of an account with another e-mail: not imported. Is it another app's export?"
         for need, count in self.needs.items():
             if need in missing:
                 yield f"{count:,} of the imported cannot sign in before FLASK_{SETTING_OF[need]} is set."
         if self.of_devise and "pepper" in missing:
-            have = _counted(self.of_devise, "of the imported has a hash", "of the imported have hashes")
+            have = counted(self.of_devise, "of the imported has a hash", "of the imported have hashes")
             yield f"{have} of Devise: if Devise has a pepper, set FLASK_{SETTING_OF['pepper']}."
         if self.without_password:
             yield f"{_have(self.without_password)} no password: they set one by mail."
@@ -114,19 +115,15 @@ class Report:
             come = "roles, which come only with --roles, and only at the first import"
             yield f"{_have(self.with_unasked_roles)} {come}. Later: {_GRANT}."
         if self.with_roles_here:
-            have = _counted(self.with_roles_here, "of the users already here has", "of the users already here have")
+            have = counted(self.with_roles_here, "of the users already here has", "of the users already here have")
             leaves = "An import leaves their roles here as they are"
             yield f"{have} roles in the export. {leaves}. If they lack some: {_GRANT}."
         if not self.has_passwords and self.profile.why_empty:
             yield self.profile.why_empty
 
 
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
-
-
 def _have(count: int) -> str:
-    return _counted(count, "of the imported has", "of the imported have")
+    return counted(count, "of the imported has", "of the imported have")
 
 
 def no_passwords(profile: Profile, users: int) -> str:
